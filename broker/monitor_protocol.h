@@ -1,0 +1,119 @@
+/*
+ * What cloisterd (the monitor, root) and cloister-broker (its unprivileged half) say to each other.
+ *
+ * One SOCK_SEQPACKET socketpair; the broker holds its end as descriptor MONITOR_FD_SOCKET. Every
+ * packet is one struct monitor_message, exactly 64 bytes: both ends are built from one tree and run
+ * on one machine, so the members are fixed-width and in the machine's byte order. There is nothing
+ * to parse and no length that a sender could choose.
+ *
+ * The monitor trusts nothing that arrives here. A packet of another size, an unknown op, a slot out
+ * of range, a member that must be zero and is not, a START into a slot in use, a RELEASE of what
+ * was released, or more messages than MONITOR_MESSAGE_RATE allow, and the broker is killed with all
+ * its workers and started anew.
+ *
+ * Life of an instance. The broker picks a free slot and a generation higher than any that it has
+ * used in that slot, binds the instance's channel at monitor_channel_path(), and sends START.
+ *   START ->  STARTED (the child exists and waits; now the broker knows the pid and uid that it
+ *             will accept on the channel) or REFUSED (nothing was started, the slot is free again)
+ *   RELEASE ->  the child goes on into cloister-launch and the worker
+ *   LAUNCH_FAILED: the launcher could not apply the policy; EXITED follows
+ *   EXITED: the process is gone and reaped; the slot is free. Sent exactly once for every STARTED.
+ * KILL may be sent at any time after START; EXITED follows. A RELEASE or KILL that crosses EXITED
+ * on its way is ignored.
+ */
+#ifndef CLOISTER_MONITOR_PROTOCOL_H
+#define CLOISTER_MONITOR_PROTOCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define MONITOR_SLOTS    64u /* instances at one time, all kinds together; slots are 0 to 63 */
+#define MONITOR_KIND_MAX 16u /* bytes of a kind's name, its terminating NUL included */
+
+/* The descriptors that the broker is started with, beside 0 (life pipe), 1 (/dev/null), 2 (log). */
+#define MONITOR_FD_SOCKET 3 /* the broker's end of the socketpair */
+#define MONITOR_FD_CONFIG 4 /* sealed memfd that holds one struct agent_config, agent_config.h */
+#define MONITOR_FD_SYSLOG 5 /* datagram socket connected to /dev/log; absent if the host has none  \
+                             */
+
+/* What the monitor allows: per kind a bucket of starts, and a bucket of messages for all. */
+#define MONITOR_START_BURST   16u /* starts of one kind at once */
+#define MONITOR_START_RATE    2u  /* and per second afterwards */
+#define MONITOR_MESSAGE_BURST 512u
+#define MONITOR_MESSAGE_RATE  128u
+#define MONITOR_STOP_MS       3000u /* STOP: time to exit before everything is killed */
+
+enum monitor_op {
+    /* broker to monitor */
+    MONITOR_START = 1,   /* kind, slot, generation */
+    MONITOR_RELEASE = 2, /* slot, generation */
+    MONITOR_KILL = 3,    /* slot, generation */
+    MONITOR_READY = 4,   /* the broker serves; the monitor tells its service manager. Once. */
+    /* monitor to broker */
+    MONITOR_STARTED = 65, /* kind, slot, generation, pid, uid, gid; with SCM_RIGHTS exactly one
+                             descriptor: the read end of the instance's log pipe, which the
+                             broker owns and which is O_NONBLOCK */
+    MONITOR_REFUSED =
+        66, /* kind, slot, generation, reason: enum monitor_reason, code: errno or 0 */
+    MONITOR_LAUNCH_FAILED = 67, /* slot, generation, reason: the launcher's stage, code: errno */
+    MONITOR_EXITED = 68,        /* slot, generation, pid, code and value: si_code and si_status as
+                                   waitid(2) gives them */
+    MONITOR_SESSION = 69, /* reason: enum monitor_session, uid: its owner (UINT32_MAX if none),
+                             value: 1 if active (in front, not locked), 0 if not,
+                             kind: its X display (":0"). Sent when any of them changes; the
+                             state at start is in agent_config. */
+    MONITOR_STOP = 70,    /* shut down; value: milliseconds until the broker is killed */
+};
+
+enum monitor_reason {
+    MONITOR_REASON_UNKNOWN_KIND = 1, /* no policy of that name, or one that cannot be asked for */
+    MONITOR_REASON_OFF = 2,          /* the configuration switches that worker off */
+    MONITOR_REASON_NO_SESSION = 3,   /* it needs a user's X session and there is none yet */
+    MONITOR_REASON_WAYLAND = 4,      /* the session is Wayland: screenshots are unavailable */
+    MONITOR_REASON_TOO_MANY = 5,     /* as many instances as the policy allows exist */
+    MONITOR_REASON_RATE = 6,         /* started too often, see MONITOR_START_RATE */
+    MONITOR_REASON_STOPPING = 7,     /* the agent is shutting down */
+    MONITOR_REASON_NO_USER = 8,      /* the instance's user does not exist on this host */
+    MONITOR_REASON_CGROUP = 9,       /* no cgroup could be made and the policy insists on one */
+    MONITOR_REASON_EXECUTABLE = 10,  /* a program is absent, or others than root could change it */
+    MONITOR_REASON_SYSTEM = 11,      /* a system call failed: see code */
+};
+
+enum monitor_session {
+    MONITOR_SESSION_NONE = 0,
+    MONITOR_SESSION_X11 = 1,
+    MONITOR_SESSION_WAYLAND = 2,
+};
+
+struct monitor_message {
+    uint32_t op;         /* enum monitor_op */
+    uint32_t slot;       /* 0 to MONITOR_SLOTS - 1 */
+    uint32_t generation; /* 1 and above, rising within a slot */
+    uint32_t reason;
+    char kind[MONITOR_KIND_MAX]; /* the policy's name, terminated and padded with NUL */
+    int32_t pid;                 /* as the monitor's pid namespace sees it */
+    uint32_t uid;
+    uint32_t gid;
+    int32_t code;
+    int32_t value;
+    uint32_t zero[3]; /* must be zero */
+};
+
+_Static_assert(sizeof(struct monitor_message) == 64, "fixed size on the socketpair");
+_Static_assert(offsetof(struct monitor_message, kind) == 16, "no padding");
+_Static_assert(offsetof(struct monitor_message, pid) == 32, "no padding");
+_Static_assert(offsetof(struct monitor_message, zero) == 52, "no padding");
+
+/*
+ * Writes the path of an instance's channel socket, "<runtime>/chan/<slot>-<generation>", which both
+ * halves derive for themselves. Returns 0, or -1 if `capacity` is too small (sun_path has 108).
+ */
+static inline int monitor_channel_path(char *out, size_t capacity, const char *runtime,
+                                       uint32_t slot, uint32_t generation)
+{
+    int length = snprintf(out, capacity, "%s/chan/%u-%u", runtime, slot, generation);
+    return length > 0 && (size_t)length < capacity ? 0 : -1;
+}
+
+#endif
