@@ -1,0 +1,207 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <nng/nng.h>
+
+#include "channel.h"
+#include "cloister.pb.h"
+
+#define DEADLINE_MS 10000
+
+struct ends {
+    char folder[32], path[64];
+    int wake;
+    struct channel *broker, *peer;
+};
+
+static void wait_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+}
+
+static void wait_wake(int fd)
+{
+    wait_readable(fd);
+    uint64_t n;
+    assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+}
+
+static int open_ends(void **state)
+{
+    struct ends *e = calloc(1, sizeof(*e));
+    strcpy(e->folder, "/tmp/channel.XXXXXX");
+    assert_non_null(mkdtemp(e->folder));
+    snprintf(e->path, sizeof(e->path), "%s/c", e->folder);
+    e->wake = eventfd(0, EFD_CLOEXEC);
+    assert_int_equal(channel_listen(&e->broker, e->path, IPC_PEER_TICKET, e->wake), 0);
+    *state = e;
+    return 0;
+}
+
+static int close_ends(void **state)
+{
+    struct ends *e = *state;
+    channel_free(e->peer);
+    channel_free(e->broker);
+    close(e->wake);
+    unlink(e->path);
+    assert_int_equal(rmdir(e->folder), 0);
+    free(e);
+    return 0;
+}
+
+static void connect_ends(struct ends *e)
+{
+    channel_expect(e->broker, getpid(), geteuid());
+    assert_int_equal(channel_dial(&e->peer, e->path, IPC_PEER_TICKET, false), 0);
+    wait_wake(e->wake);
+    assert_true(channel_connected(e->broker));
+}
+
+static void carries_body_and_blob(void **state)
+{
+    struct ends *e = *state;
+    connect_ends(e);
+    ipc_BundleChunk chunk = {.index = 9};
+    uint8_t *blob = malloc(262144);
+    memset(blob, 0x5a, 262144);
+    assert_int_equal(channel_send(e->peer, IPC_BUNDLE_CHUNK, 3, &chunk, blob, 262144), CHANNEL_OK);
+    wait_readable(channel_fd(e->broker));
+    struct message m;
+    enum envelope_outcome why;
+    assert_int_equal(channel_receive(e->broker, &m, &why), CHANNEL_OK);
+    assert_int_equal(m.envelope.number, IPC_BUNDLE_CHUNK);
+    assert_int_equal(m.envelope.request, 3);
+    assert_int_equal(m.envelope.blob_length, 262144);
+    assert_memory_equal(m.envelope.blob, blob, 262144);
+
+    /* And back, stamped, without a copy. */
+    assert_int_equal(channel_forward(e->broker, &m, 77, 5, 1000), CHANNEL_OK);
+    wait_readable(channel_fd(e->peer));
+    assert_int_equal(channel_receive(e->peer, &m, &why), CHANNEL_OK);
+    assert_int_equal(m.envelope.request, 77);
+    assert_int_equal(m.envelope.ticket, 5);
+    assert_int_equal(m.envelope.uid, 1000);
+    message_free(&m);
+    assert_int_equal(channel_receive(e->peer, &m, &why), CHANNEL_EMPTY);
+    assert_int_equal(channel_send(e->peer, IPC_BUNDLE_CHUNK, 3, &chunk, blob, 262145), -EINVAL);
+    free(blob);
+}
+
+static void refuses_another_process(void **state)
+{
+    struct ends *e = *state;
+    channel_expect(e->broker, getpid() + 1, geteuid());
+    if (channel_dial(&e->peer, e->path, IPC_PEER_TICKET, false) == 0) {
+        /* nng tells a refused dialer nothing; it finds itself cut off. */
+        while (!channel_closed(e->peer)) {
+            struct pollfd none = {.fd = -1};
+            poll(&none, 1, 1);
+        }
+    }
+    assert_false(channel_connected(e->broker));
+}
+
+static void refuses_a_second_connection(void **state)
+{
+    struct ends *e = *state;
+    connect_ends(e);
+    struct channel *second = NULL;
+    if (channel_dial(&second, e->path, IPC_PEER_TICKET, false) == 0) {
+        while (!channel_closed(second)) {
+            struct pollfd none = {.fd = -1};
+            poll(&none, 1, 1);
+        }
+    }
+    channel_free(second);
+    ipc_Status status = {0};
+    assert_int_equal(channel_send(e->peer, IPC_STATUS, 1, &status, NULL, 0), CHANNEL_OK);
+    wait_readable(channel_fd(e->broker));
+}
+
+static void says_how_a_message_is_malformed(void **state)
+{
+    struct ends *e = *state;
+    connect_ends(e);
+    assert_int_equal(channel_send_raw(e->peer, "abc", 3), CHANNEL_OK);
+    wait_readable(channel_fd(e->broker));
+    struct message m;
+    enum envelope_outcome why = ENVELOPE_OK;
+    assert_int_equal(channel_receive(e->broker, &m, &why), CHANNEL_MALFORMED);
+    assert_int_equal(why, ENVELOPE_SHORT);
+}
+
+static void an_oversize_message_closes_the_channel(void **state)
+{
+    struct ends *e = *state;
+    connect_ends(e);
+    size_t length = ipc_longest_from(IPC_PEER_TICKET) + 1;
+    uint8_t *huge = calloc(1, length);
+    assert_int_equal(channel_send_raw(e->peer, huge, length), CHANNEL_OK);
+    free(huge);
+    wait_wake(e->wake);
+    assert_true(channel_closed(e->broker));
+}
+
+static void sees_the_peer_go(void **state)
+{
+    struct ends *e = *state;
+    connect_ends(e);
+    e->peer = channel_free(e->peer);
+    wait_wake(e->wake);
+    assert_true(channel_closed(e->broker));
+    struct message m;
+    enum envelope_outcome why;
+    assert_int_equal(channel_receive(e->broker, &m, &why), CHANNEL_CLOSED);
+}
+
+static void the_broker_never_waits(void **state)
+{
+    struct ends *e = *state;
+    connect_ends(e);
+    ipc_TicketNotice notice = {.frames_forgotten = true};
+    int outcome = CHANNEL_OK;
+    for (int i = 0; i < 100000 && outcome == CHANNEL_OK; i++)
+        outcome = channel_send(e->broker, IPC_TICKET_NOTICE, 0, &notice, NULL, 0);
+    assert_int_equal(outcome, CHANNEL_FULL);
+}
+
+static void speaks_nothing_but_ipc(void **state)
+{
+    (void)state;
+    nng_socket s;
+    extern int nng_pair0_open(nng_socket *);
+    assert_int_equal(nng_pair0_open(&s), 0);
+    assert_int_not_equal(nng_listen(s, "tcp://127.0.0.1:0", NULL, 0), 0);
+    assert_int_not_equal(nng_listen(s, "ws://127.0.0.1:0/", NULL, 0), 0);
+    assert_int_not_equal(nng_dial(s, "tls+tcp://127.0.0.1:1", NULL, 0), 0);
+    assert_int_not_equal(nng_dial(s, "inproc://x", NULL, 0), 0);
+    nng_close(s);
+}
+
+int main(void)
+{
+#define WITH_ENDS(f) cmocka_unit_test_setup_teardown(f, open_ends, close_ends)
+    const struct CMUnitTest tests[] = {
+        WITH_ENDS(carries_body_and_blob),
+        WITH_ENDS(refuses_another_process),
+        WITH_ENDS(refuses_a_second_connection),
+        WITH_ENDS(says_how_a_message_is_malformed),
+        WITH_ENDS(an_oversize_message_closes_the_channel),
+        WITH_ENDS(sees_the_peer_go),
+        WITH_ENDS(the_broker_never_waits),
+        cmocka_unit_test(speaks_nothing_but_ipc),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
