@@ -34,8 +34,9 @@
 /* The descriptors that the broker is started with, beside 0 (life pipe), 1 (/dev/null), 2 (log). */
 #define MONITOR_FD_SOCKET 3 /* the broker's end of the socketpair */
 #define MONITOR_FD_CONFIG 4 /* sealed memfd that holds one struct agent_config, agent_config.h */
-#define MONITOR_FD_SYSLOG 5 /* datagram socket connected to /dev/log; absent if the host has none  \
-                             */
+#define MONITOR_FD_SYSLOG                                                                          \
+    5 /* datagram socket connected to /dev/log; absent if the host has none                        \
+       */
 
 /* What the monitor allows: per kind a bucket of starts, and a bucket of messages for all. */
 #define MONITOR_START_BURST   16u /* starts of one kind at once */
