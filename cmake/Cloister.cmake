@@ -53,6 +53,25 @@ function(cloister_test unit)
     LABELS "unit;${A_LABELS}" ENVIRONMENT "${A_ENVIRONMENT}")
 endfunction()
 
+# cloister_fuzz(unit LIBS ...): builds the libFuzzer harness <unit>_fuzz.c into build/fuzz/<folder>/,
+# with CLOISTER_FUZZ and clang only.
+function(cloister_fuzz unit)
+  if(NOT CLOISTER_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}
+    OUTPUT_VARIABLE folder)
+  string(REPLACE "/" "_" prefix "${folder}")
+  set(target ${prefix}_${unit}_fuzz)
+  add_executable(${target} ${unit}_fuzz.c ${A_SOURCES})
+  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE ${A_LIBS})
+  target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz/${folder} OUTPUT_NAME ${unit}_fuzz)
+endfunction()
+
 # cloister_generated_sources(files...): code that a generator wrote; its warnings are not ours.
 function(cloister_generated_sources)
   set_source_files_properties(${ARGN} PROPERTIES GENERATED TRUE COMPILE_OPTIONS "-w")

@@ -201,7 +201,7 @@ static int header_line(struct age_read *reader, const uint8_t *line, size_t leng
     case STANZA_OR_MAC:
         if (length >= 4 && memcmp(line, "--- ", 4) == 0)
             return mac_line(reader, line + 4, length - 4);
-        /* fall through */
+        __attribute__((fallthrough));
     case FIRST_STANZA:
         if (length >= 3 && memcmp(line, "-> ", 3) == 0)
             return stanza_line(reader, line + 3, length - 3);
