@@ -1,0 +1,130 @@
+/*
+ * The constant tables that policyc (sandbox/policyc) makes of a `<name>.policy` file at build time.
+ * docs/policy-language.md describes the language. Nothing parses policies at run time.
+ *
+ * `struct policy` is what the monitor and the launcher apply before exec; they find the tables in
+ * cloister_policies[]. `struct sandbox_filter` is what the worker applies to itself (lock.h); each
+ * worker links its own, `extern const struct sandbox_filter <name>_filter`.
+ */
+#ifndef CLOISTER_POLICY_H
+#define CLOISTER_POLICY_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How much a policy wants of a layer that not every kernel has. Below PREFERRED is reported. */
+enum policy_need {
+    POLICY_UNUSED,
+    POLICY_PREFERRED,
+    POLICY_REQUIRED,
+};
+
+enum policy_mount_kind {
+    POLICY_MOUNT_FILE,    /* a file, read-only */
+    POLICY_MOUNT_DIR,     /* a folder, read-only */
+    POLICY_MOUNT_WRITE,   /* a folder, writable */
+    POLICY_MOUNT_SOCKET,  /* a socket to connect to */
+    POLICY_MOUNT_DEVICE,  /* a device node */
+    POLICY_MOUNT_TMPFS,   /* an empty private file system of `size` bytes, owned by the worker */
+    POLICY_MOUNT_PROC,    /* a new procfs, subset=pid, hidepid=invisible */
+    POLICY_MOUNT_LIBRARY, /* `source` is a soname, found in the system's library folders */
+};
+
+/* What Landlock leaves possible below a mount. */
+enum policy_right {
+    POLICY_READ = 1 << 0,
+    POLICY_WRITE = 1 << 1,       /* write and truncate existing files */
+    POLICY_CREATE = 1 << 2,      /* make regular files, and rename within a folder */
+    POLICY_REMOVE = 1 << 3,      /* unlink files */
+    POLICY_SOCKETS = 1 << 4,     /* bind sockets */
+    POLICY_DIRECTORIES = 1 << 5, /* make and remove folders */
+    POLICY_EXECUTE = 1 << 6,
+};
+
+struct policy_mount {
+    enum policy_mount_kind kind;
+    const char *source; /* may begin with ${variable}; NULL for tmpfs and proc */
+    const char *target; /* absolute in the private root; may begin with ${variable} */
+    uint64_t size;      /* of a tmpfs, bytes */
+    uint32_t rights;    /* enum policy_right */
+    bool optional;      /* left out if the source does not exist */
+};
+
+struct policy_limit {
+    int resource; /* RLIMIT_* of getrlimit(2) */
+    uint64_t value;
+};
+
+/* The variables that a mount may name; the monitor gives them to the launcher as --set. */
+enum policy_variable {
+    POLICY_VARIABLE_CHANNEL = 1 << 0, /* the instance's channel socket */
+    POLICY_VARIABLE_STATE = 1 << 1,   /* the kind's own folder, <state_dir>/<kind> */
+    POLICY_VARIABLE_X11 = 1 << 2,     /* the X server's socket, /tmp/.X11-unix/X0 */
+    POLICY_VARIABLE_RUNTIME = 1 << 3, /* /run/cloister */
+};
+
+struct policy_descriptor {
+    const char *name;
+    bool optional; /* may be closed when the worker starts */
+};
+
+struct policy {
+    const char *kind;    /* at most 15 bytes */
+    const char *user;    /* the account of instance 0; instance n runs as "<user>-<n>" */
+    const char *program; /* file name in the launcher's own folder */
+    uint32_t instances;  /* most at one time */
+    uint64_t namespaces; /* CLONE_NEW* that the monitor passes to clone3 */
+    uint32_t variables;  /* enum policy_variable: those that must be given */
+    bool new_cgroup;     /* the launcher unshares the cgroup namespace, after joining */
+
+    uint64_t memory_max;  /* bytes, of the cgroup leaf; 0: none */
+    uint32_t pids_max;    /* 0: none */
+    uint32_t cpu_percent; /* of one core; 0: none */
+    uint64_t memlock;     /* RLIMIT_MEMLOCK, bytes */
+
+    const struct policy_mount *mounts;
+    size_t mount_count;
+    const struct policy_limit *limits;
+    size_t limit_count;
+    const struct policy_descriptor *descriptors; /* number i becomes descriptor 3 + i */
+    size_t descriptor_count;
+
+    uint8_t landlock_minimum; /* ABI */
+    uint8_t landlock_preferred;
+    const char *overlay; /* the name of the overlay compiled in ("sanitizer"), or NULL */
+};
+
+/* All policies of this build, NULL at the end. In generated policies.c. */
+extern const struct policy *const cloister_policies[];
+
+/* A mount whose contents the worker may still open after its lock. */
+struct sandbox_keep {
+    const char *path; /* in the private root */
+    uint32_t rights;  /* enum policy_right */
+    bool optional;
+};
+
+struct sandbox_filter {
+    const char *kind;
+    const struct sock_filter *program; /* classic BPF, seccomp(2) */
+    uint16_t instructions;
+    uint16_t syscalls;  /* how many system calls have a rule that allows them */
+    uint8_t sha256[32]; /* of `program`'s bytes, as PTRACE_SECCOMP_GET_FILTER returns them */
+
+    enum policy_need mdwe;
+    enum policy_need secret; /* memory from secret_alloc */
+    uint8_t landlock_minimum;
+    uint8_t landlock_preferred;
+    bool shares_network; /* no network namespace of its own */
+
+    const struct sandbox_keep *keeps;
+    size_t keep_count;
+    const struct policy_descriptor *descriptors;
+    size_t descriptor_count;
+    const char *probe;   /* a file that is readable until the lock and must not be afterwards */
+    const char *overlay; /* as in struct policy */
+};
+
+#endif
