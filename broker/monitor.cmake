@@ -6,11 +6,12 @@ target_include_directories(monitor_protocol INTERFACE ${CMAKE_CURRENT_SOURCE_DIR
 find_library(CLOISTER_INIH NAMES libinih.a REQUIRED)
 
 cloister_library(monitor_parts
-  SOURCES config.c config_values.c hardware_ids.c
+  SOURCES config.c config_values.c hardware_ids.c session.c
   LIBS logging monitor_protocol ${CLOISTER_INIH})
 
 cloister_test(config LIBS monitor_parts)
 cloister_test(hardware_ids LIBS monitor_parts)
+cloister_test(session LIBS monitor_parts)
 if(CLOISTER_FUZZ)
   foreach(unit config)
     add_executable(${unit}_fuzz ${unit}_fuzz.c)
