@@ -7,15 +7,14 @@ find_library(CLOISTER_INIH NAMES libinih.a REQUIRED)
 
 cloister_library(monitor_parts
   SOURCES config.c config_values.c hardware_ids.c session.c
+    monitor_table.c
   LIBS logging monitor_protocol ${CLOISTER_INIH})
+target_include_directories(monitor_parts PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 
 cloister_test(config LIBS monitor_parts)
 cloister_test(hardware_ids LIBS monitor_parts)
 cloister_test(session LIBS monitor_parts)
-if(CLOISTER_FUZZ)
-  foreach(unit config)
-    add_executable(${unit}_fuzz ${unit}_fuzz.c)
-    target_link_libraries(${unit}_fuzz PRIVATE monitor_parts -fsanitize=fuzzer)
-    set_target_properties(${unit}_fuzz PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-  endforeach()
-endif()
+cloister_test(monitor_table LIBS monitor_parts)
+
+cloister_fuzz(config LIBS monitor_parts)
+cloister_fuzz(monitor_message LIBS monitor_parts)
