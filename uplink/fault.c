@@ -27,9 +27,10 @@ static const char *const names[FAULT_COUNT] = {
     [FAULT_PROTOCOL] = "protocol",
     [FAULT_PHASE_TIMEOUT] = "phase-timeout",
     [FAULT_PING_TIMEOUT] = "ping-timeout",
-    [FAULT_NOT_ENROLLED] = "not-enrolled",
     [FAULT_REVOKED] = "revoked",
     [FAULT_DENIED] = "denied",
+    [FAULT_RATE_LIMITED] = "rate-limited",
+    [FAULT_REPLACED] = "replaced",
     [FAULT_CLOSED] = "closed",
     [FAULT_LOCAL] = "local",
 };

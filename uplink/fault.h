@@ -38,9 +38,10 @@ enum fault_reason {
     FAULT_PROTOCOL,           /* the console broke WebSocket or the wire protocol */
     FAULT_PHASE_TIMEOUT,      /* connected, then silent during TLS, proxy, upgrade or sign-in */
     FAULT_PING_TIMEOUT,       /* signed in, then silent */
-    FAULT_NOT_ENROLLED,       /* the console does not know this machine, or not yet approved it */
     FAULT_REVOKED,            /* the console says that this machine is revoked */
-    FAULT_DENIED,             /* the console refused sign-in or enrolment for another reason */
+    FAULT_DENIED,             /* the console refused the sign-in for another reason */
+    FAULT_RATE_LIMITED,       /* the console asks for fewer attempts */
+    FAULT_REPLACED,           /* a newer connection of this machine took over */
     FAULT_CLOSED,             /* the console or the network ended the connection */
     FAULT_LOCAL,              /* this machine failed: memory, the vault, a system call */
     FAULT_COUNT
