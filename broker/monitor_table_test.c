@@ -1,3 +1,4 @@
+#pragma GCC diagnostic ignored "-Wformat-truncation" /* of a path that is too long: tested */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -214,11 +215,10 @@ static void test_flood(void **state)
 static void test_channel_path(void **state)
 {
     char path[108], small[16];
-    volatile size_t too_small = sizeof small; /* unknown to the compiler, which would warn */
     (void)state;
     assert_int_equal(monitor_channel_path(path, sizeof path, "/run/cloister", 63, UINT32_MAX), 0);
     assert_string_equal(path, "/run/cloister/chan/63-4294967295");
-    assert_int_equal(monitor_channel_path(small, too_small, "/run/cloister", 0, 1), -1);
+    assert_int_equal(monitor_channel_path(small, sizeof small, "/run/cloister", 0, 1), -1);
 }
 
 static void test_reasons_have_words(void **state)
