@@ -1,0 +1,80 @@
+# Compiling policies (docs/policy-language.md). A folder says
+#
+#   cloister_policy(capture)                 capture.policy for the target cloister-capture
+#   cloister_policy(capture TARGET other)    ... for another target
+#   cloister_policy(probe SET test)          ... kept apart from the product's policies
+#
+# and gets
+#   capture_filter   a library with `extern const struct sandbox_filter capture_filter`
+#                    ("capture_filter.h"), which the worker links
+#   capture_table    an object with its `struct policy`, which `policies` (or `<set>_policies`), the
+#                    library that monitor and launcher link, gathers in cloister_policies[]
+# The table names the shared libraries of the built worker, so that nothing else is in its root.
+include_guard(GLOBAL)
+
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  set(CLOISTER_LOADER_DIR "/lib64")
+else()
+  set(CLOISTER_LOADER_DIR "/lib")
+endif()
+
+set(CLOISTER_POLICY_OVERLAY "")
+if(CLOISTER_SANITIZE)
+  set(CLOISTER_POLICY_OVERLAY --overlay "${CMAKE_SOURCE_DIR}/sandbox/sanitizer.policy")
+endif()
+
+function(cloister_policy name)
+  cmake_parse_arguments(A "" "TARGET;SET" "" ${ARGN})
+  if(NOT A_TARGET)
+    set(A_TARGET cloister-${name})
+  endif()
+  string(REPLACE "-" "_" id ${name})
+  set(policy ${CMAKE_CURRENT_SOURCE_DIR}/${name}.policy)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/policy)
+  file(MAKE_DIRECTORY ${out})
+  file(GLOB bases CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sandbox/*.policy
+    ${CMAKE_CURRENT_SOURCE_DIR}/*.policy)
+
+  add_custom_command(OUTPUT ${out}/${id}_filter.c ${out}/${id}_filter.h
+    COMMAND policyc ${CLOISTER_POLICY_OVERLAY} filter ${policy} ${out}/${id}_filter.c
+    COMMAND policyc ${CLOISTER_POLICY_OVERLAY} header ${policy} ${out}/${id}_filter.h
+    DEPENDS policyc ${policy} ${bases} VERBATIM)
+  add_library(${id}_filter STATIC ${out}/${id}_filter.c ${out}/${id}_filter.h)
+  target_include_directories(${id}_filter PUBLIC ${out} ${CMAKE_SOURCE_DIR}/sandbox)
+
+  add_custom_command(OUTPUT ${out}/${id}_policy.c
+    COMMAND sh -c "LC_ALL=C ldd \"$1\" >\"$2\"" ldd $<TARGET_FILE:${A_TARGET}> ${out}/${id}.ldd
+    COMMAND policyc ${CLOISTER_POLICY_OVERLAY} --libraries ${out}/${id}.ldd table ${policy}
+      ${out}/${id}_policy.c
+    DEPENDS policyc ${A_TARGET} ${policy} ${bases} VERBATIM)
+  add_library(${id}_table OBJECT ${out}/${id}_policy.c)
+  target_include_directories(${id}_table PRIVATE ${CMAKE_SOURCE_DIR}/sandbox)
+
+  set(set policies)
+  if(A_SET)
+    set(set ${A_SET}_policies)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY CLOISTER_${set} ${id})
+endfunction()
+
+# Gathers a set; runs after all folders have been read.
+function(cloister_gather_policies set)
+  get_property(ids GLOBAL PROPERTY CLOISTER_${set})
+  set(text "/* Made by cmake/Policy.cmake. */\n#include \"policy.h\"\n\n")
+  foreach(id IN LISTS ids)
+    string(APPEND text "extern const struct policy ${id}_policy;\n")
+  endforeach()
+  string(APPEND text "\nconst struct policy *const cloister_policies[] = {\n")
+  set(objects "")
+  foreach(id IN LISTS ids)
+    string(APPEND text "    &${id}_policy,\n")
+    list(APPEND objects $<TARGET_OBJECTS:${id}_table>)
+  endforeach()
+  string(APPEND text "    (const struct policy *)0,\n};\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${set}.c CONTENT "${text}" @ONLY)
+  add_library(${set} STATIC ${CMAKE_BINARY_DIR}/${set}.c ${objects})
+  target_include_directories(${set} PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
+endfunction()
+
+cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL cloister_gather_policies policies)
+cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL cloister_gather_policies test_policies)

@@ -1,0 +1,140 @@
+#include "output.h"
+
+#include <sched.h>
+#include <string.h>
+
+const char *identifier(const struct document *document)
+{
+    static char name[32];
+    snprintf(name, sizeof(name), "%s", document->kind.text);
+    for (char *c = name; *c != '\0'; c++)
+        if (*c == '-')
+            *c = '_';
+    return name;
+}
+
+static void print_mount(const struct policy_mount *mount, FILE *out)
+{
+    static const char *const kinds[] = {
+        [POLICY_MOUNT_FILE] = "POLICY_MOUNT_FILE",
+        [POLICY_MOUNT_DIR] = "POLICY_MOUNT_DIR",
+        [POLICY_MOUNT_WRITE] = "POLICY_MOUNT_WRITE",
+        [POLICY_MOUNT_SOCKET] = "POLICY_MOUNT_SOCKET",
+        [POLICY_MOUNT_DEVICE] = "POLICY_MOUNT_DEVICE",
+        [POLICY_MOUNT_TMPFS] = "POLICY_MOUNT_TMPFS",
+        [POLICY_MOUNT_PROC] = "POLICY_MOUNT_PROC",
+        [POLICY_MOUNT_LIBRARY] = "POLICY_MOUNT_LIBRARY",
+    };
+    fprintf(out, "    {%s, ", kinds[mount->kind]);
+    if (mount->source != NULL)
+        fprintf(out, "\"%s\", ", mount->source);
+    else
+        fprintf(out, "NULL, ");
+    fprintf(out, "\"%s\", %llu, 0x%x, %d},\n", mount->target, (unsigned long long)mount->size,
+            mount->rights, mount->optional);
+}
+
+/* The loader lies where the binary's PT_INTERP says; libraries where the loader looks first. */
+static void print_library(const char *soname, FILE *out)
+{
+    char target[256];
+    bool loader = strncmp(soname, "ld-linux", 8) == 0;
+    snprintf(target, sizeof(target), "%s/%s", loader ? POLICYC_LOADER_DIR : POLICYC_LIBRARY_DIR,
+             soname);
+    struct policy_mount mount = {
+        .kind = POLICY_MOUNT_LIBRARY,
+        .source = soname,
+        .target = target,
+        .rights = POLICY_READ | POLICY_EXECUTE,
+    };
+    print_mount(&mount, out);
+}
+
+static uint32_t variables_in(const struct document *document)
+{
+    static const struct {
+        const char *text;
+        uint32_t bit;
+    } table[] = {
+        {"${channel}", POLICY_VARIABLE_CHANNEL},
+        {"${state}", POLICY_VARIABLE_STATE},
+        {"${x11}", POLICY_VARIABLE_X11},
+        {"${runtime}", POLICY_VARIABLE_RUNTIME},
+    };
+    uint32_t out = 0;
+    for (size_t i = 0; i < document->mount_count; i++)
+        for (size_t v = 0; v < sizeof(table) / sizeof(table[0]); v++) {
+            const struct policy_mount *mount = &document->mounts[i].mount;
+            if (strstr(mount->target, table[v].text) ||
+                (mount->source != NULL && strstr(mount->source, table[v].text)))
+                out |= table[v].bit;
+        }
+    return out;
+}
+
+static void print_lists(const struct document *document, FILE *out)
+{
+    fprintf(out, "static const struct policy_mount mounts[] = {\n");
+    for (size_t i = 0; i < document->library_count; i++)
+        print_library(document->libraries[i], out);
+    for (size_t i = 0; i < document->mount_count; i++)
+        print_mount(&document->mounts[i].mount, out);
+    fprintf(out, "};\n\nstatic const struct policy_limit limits[] = {\n");
+    for (size_t i = 0; i < document->limit_count; i++)
+        fprintf(out, "    {%d, UINT64_C(%llu)}, /* %s */\n", document->limits[i].limit.resource,
+                (unsigned long long)document->limits[i].limit.value, document->limits[i].name);
+    fprintf(out, "    {0, 0},\n};\n\nstatic const struct policy_descriptor descriptors[] = {\n");
+    for (size_t i = 0; i < document->descriptor_count; i++)
+        fprintf(out, "    {\"%s\", %d},\n", document->descriptors[i].descriptor.name,
+                document->descriptors[i].descriptor.optional);
+    fprintf(out, "    {0},\n};\n\n");
+}
+
+void output_table(const struct document *document, FILE *out)
+{
+    const uint64_t all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+    fprintf(out, "/* Made by policyc of %s. */\n#include \"policy.h\"\n\n", document->file);
+    print_lists(document, out);
+    fprintf(out, "extern const struct policy %s_policy;\nconst struct policy %s_policy = {\n",
+            identifier(document), identifier(document));
+    fprintf(out, "    .kind = \"%s\",\n    .user = \"%s\",\n    .program = \"%s\",\n",
+            document->kind.text, document->user.text, document->program.text);
+    fprintf(out, "    .instances = %u,\n    .namespaces = 0x%llx,\n",
+            (unsigned)document->instances.number,
+            (unsigned long long)(all & ~document->shared_namespaces));
+    fprintf(out, "    .variables = 0x%x,\n    .new_cgroup = %d,\n", variables_in(document),
+            (document->shared_namespaces & CLONE_NEWCGROUP) == 0);
+    fprintf(out, "    .memory_max = UINT64_C(%llu),\n    .pids_max = %u,\n    .cpu_percent = %u,\n",
+            (unsigned long long)document->memory.number, (unsigned)document->pids.number,
+            (unsigned)document->cpu.number);
+    fprintf(out, "    .memlock = UINT64_C(%llu),\n", (unsigned long long)document->memlock.number);
+    fprintf(out, "    .mounts = mounts,\n    .mount_count = %zu,\n",
+            document->library_count + document->mount_count);
+    fprintf(out, "    .limits = limits,\n    .limit_count = %zu,\n", document->limit_count);
+    fprintf(out, "    .descriptors = descriptors,\n    .descriptor_count = %zu,\n",
+            document->descriptor_count);
+    fprintf(out, "    .landlock_minimum = %u,\n    .landlock_preferred = %u,\n",
+            (unsigned)document->landlock_minimum.number,
+            (unsigned)document->landlock_preferred.number);
+    if (document->overlay != NULL)
+        fprintf(out, "    .overlay = \"%s\",\n", document->overlay);
+    fprintf(out, "};\n");
+}
+
+/* The file name without folders: the same wherever the tree lies. */
+static const char *base_name(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    return slash == NULL ? file : slash + 1;
+}
+
+void output_reasons(const struct document *document, FILE *out)
+{
+    fprintf(out, "## %s\n\n| where | entry | why |\n|---|---|---|\n", document->kind.text);
+    for (size_t i = 0; i < document->reason_count; i++) {
+        const struct reason *reason = &document->reasons[i];
+        fprintf(out, "| %s:%u | `%s` | %s |\n", base_name(reason->place.file), reason->place.line,
+                reason->entry, reason->why);
+    }
+    fprintf(out, "\n");
+}
