@@ -1,0 +1,152 @@
+#include "state_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OTHERS (S_IRWXG | S_IRWXO)
+
+int state_folder_check(int folder)
+{
+    struct stat st;
+    if (fstat(folder, &st) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
+    return st.st_uid == geteuid() && !(st.st_mode & OTHERS) ? 0 : -EPERM;
+}
+
+static int check_file(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    int ours = S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid();
+    return ours && !(st.st_mode & OTHERS) ? 0 : -EPERM;
+}
+
+/* Reads to the end of the file or of the buffer; returns the number of bytes or -errno. */
+static ssize_t read_all(int fd, uint8_t *out, size_t capacity)
+{
+    size_t used = 0;
+    while (used < capacity) {
+        ssize_t n = read(fd, out + used, capacity - used);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        used += (size_t)n;
+    }
+    return (ssize_t)used;
+}
+
+static int read_open_file(int fd, void *out, size_t capacity, size_t *length)
+{
+    int error = check_file(fd);
+    if (error)
+        return error;
+    ssize_t n = read_all(fd, out, capacity);
+    if (n < 0)
+        return (int)n;
+    uint8_t more;
+    ssize_t rest = read_all(fd, &more, 1);
+    if (rest != 0)
+        return rest < 0 ? (int)rest : STATE_TOO_LONG;
+    *length = (size_t)n;
+    return STATE_READ;
+}
+
+int state_file_read(int folder, const char *name, void *out, size_t capacity, size_t *length)
+{
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? STATE_MISSING : errno == ELOOP ? -EPERM : -errno;
+    int result = read_open_file(fd, out, capacity, length);
+    close(fd);
+    return result;
+}
+
+int state_file_exists(int folder, const char *name)
+{
+    struct stat st;
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return 1;
+    return errno == ENOENT ? 0 : -errno;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Makes the file anew, whatever an interrupted write has left there. */
+static int create(int folder, const char *name)
+{
+    if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
+        return -errno;
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Writes and syncs; the umask cannot widen 0600, and fchmod undoes one that narrows it. */
+static int fill(int fd, const void *bytes, size_t length)
+{
+    int error = fchmod(fd, 0600) < 0 ? -errno : write_all(fd, bytes, length);
+    if (!error && fsync(fd) < 0)
+        error = -errno;
+    if (close(fd) < 0 && !error)
+        error = -errno;
+    return error;
+}
+
+static int sync_folder(int folder)
+{
+    return fsync(folder) < 0 ? -errno : 0;
+}
+
+int state_file_write(int folder, const char *name, const void *bytes, size_t length)
+{
+    char fresh[STATE_NAME_MAX];
+    int n = snprintf(fresh, sizeof fresh, "%s.new", name);
+    if (n < 0 || (size_t)n >= sizeof fresh)
+        return -ENAMETOOLONG;
+    int fd = create(folder, fresh);
+    if (fd < 0)
+        return fd;
+    int error = fill(fd, bytes, length);
+    if (!error && renameat2(folder, fresh, folder, name, 0) < 0)
+        error = -errno;
+    if (error) {
+        unlinkat(folder, fresh, 0);
+        return error;
+    }
+    return sync_folder(folder);
+}
+
+int state_file_set_aside(int folder, const char *name, uint64_t now_ms, char aside[STATE_NAME_MAX])
+{
+    for (int attempt = 0; attempt < 1000; attempt++, now_ms++) {
+        int n = snprintf(aside, STATE_NAME_MAX, "%s.bad-%" PRIu64, name, now_ms);
+        if (n < 0 || n >= STATE_NAME_MAX)
+            return -ENAMETOOLONG;
+        if (renameat2(folder, name, folder, aside, RENAME_NOREPLACE) == 0)
+            return sync_folder(folder);
+        if (errno != EEXIST)
+            return -errno;
+    }
+    return -EEXIST;
+}
