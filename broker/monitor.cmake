@@ -7,7 +7,7 @@ find_library(CLOISTER_INIH NAMES libinih.a REQUIRED)
 
 cloister_library(monitor_parts
   SOURCES config.c config_values.c hardware_ids.c session.c
-    monitor_table.c
+    monitor_table.c cgroup.c
   LIBS logging monitor_protocol ${CLOISTER_INIH})
 target_include_directories(monitor_parts PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 
@@ -15,6 +15,7 @@ cloister_test(config LIBS monitor_parts)
 cloister_test(hardware_ids LIBS monitor_parts)
 cloister_test(session LIBS monitor_parts)
 cloister_test(monitor_table LIBS monitor_parts)
+cloister_test(cgroup LIBS monitor_parts)
 
 cloister_fuzz(config LIBS monitor_parts)
 cloister_fuzz(monitor_message LIBS monitor_parts)

@@ -1,0 +1,66 @@
+/*
+ * One control group leaf per instance: memory, number of processes, CPU. On cgroup v2, or on the v1
+ * hierarchies where that is what the host has, or on a mixture of both (kernel documentation,
+ * admin-guide/cgroup-v2 and cgroup-v1).
+ *
+ * Nobody else writes below the group that is used: on v2 the monitor's own one if it is alone in it
+ * (a service with Delegate=yes), otherwise a new "cloister-<pid>"; on v1 a new "cloister-<pid>"
+ * below its own. Not thread-safe.
+ */
+#ifndef CLOISTER_CGROUP_H
+#define CLOISTER_CGROUP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CGROUP_TREES_MAX 3
+#define CGROUP_MEMORY    1u
+#define CGROUP_PIDS      2u
+#define CGROUP_CPU       4u
+
+struct cgroup_tree {
+    int version;          /* 2 or 1 */
+    uint32_t controllers; /* CGROUP_*: those that leaves get limits from */
+    char mount[128];
+    char own[256];  /* the monitor's own group in it, below `mount`; empty: the top */
+    char base[384]; /* leaves are made in this folder */
+};
+
+struct cgroup {
+    struct cgroup_tree trees[CGROUP_TREES_MAX];
+    uint32_t count;
+};
+
+struct cgroup_limits { /* 0: no limit */
+    uint64_t memory_bytes;
+    uint32_t pids;
+    uint32_t cpu_percent; /* of one core */
+};
+
+/*
+ * Finds the hierarchies in the texts of /proc/self/mountinfo and /proc/self/cgroup. Pure but for
+ * reading a v2 mount's cgroup.controllers.
+ */
+void cgroup_find(struct cgroup *out, const char *mountinfo, const char *self);
+
+/*
+ * Makes each tree's base and enables its controllers; `pid` is the monitor's. Removes what a
+ * monitor that was killed left behind. A tree that cannot be used is dropped from `group`.
+ */
+void cgroup_open(struct cgroup *group, pid_t pid);
+
+/*
+ * Makes the leaf `name` in every tree and sets its limits. Fills `procs` with the cgroup.procs file
+ * of each tree and returns how many there are; or -ENOTSUP if a limit has no controller on this
+ * host, or -errno. After an error nothing is left.
+ */
+int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgroup_limits *limits,
+                char procs[CGROUP_TREES_MAX][448]);
+
+/* Kills whatever is left in the leaf and removes it. Returns 0, or -EBUSY: call again later. */
+int cgroup_remove(const struct cgroup *group, const char *name);
+
+/* Removes all leaves and the bases. Returns as cgroup_remove. */
+int cgroup_close(const struct cgroup *group);
+
+#endif
