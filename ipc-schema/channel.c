@@ -109,6 +109,15 @@ static int channel_new(struct channel **out, const char *path, bool dialer)
     return 0;
 }
 
+int channel_threads_start(void)
+{
+    nng_socket socket;
+    int error = nng_pair0_open(&socket);
+    if (!error)
+        nng_close(socket);
+    return error_of(error);
+}
+
 static int set_options(struct channel *channel, size_t receive_max)
 {
     nng_socket s = channel->socket;

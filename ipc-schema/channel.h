@@ -36,6 +36,12 @@ enum channel_outcome {
 };
 
 /*
+ * Starts nng's threads, which otherwise start with the first channel: a process that makes its
+ * channels after its lock calls this before. Returns 0 or -errno.
+ */
+int channel_threads_start(void);
+
+/*
  * The other side: dials the broker's socket at `path` as `self` and returns when connected.
  * If the broker goes away the process exits at once with status 0 (redialling needs system calls
  * that a locked worker has not got, and without a broker there is nothing to do); `exit_on_close`

@@ -63,6 +63,9 @@ class Schema:
             limits = [bool(route.answers), route.once, route.per_second > 0]
             if sum(limits) != 1:
                 fail(f"{t.name}: exactly one of answers, once, per_second bounds a message")
+            asked = not route.answers and "BROKER" not in [self.peers[p] for p in getattr(route, "from")]
+            if asked and len(route.to) != 1:
+                fail(f"{t.name}: what is not an answer goes to exactly one receiver")
             for request in route.answers:
                 if request != "*" and request not in names:
                     fail(f"{t.name}: answers {request}, which is not sent")

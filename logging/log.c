@@ -2,12 +2,16 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const char *log_name = "cloister";
 static int log_with_priority;
+static int log_level = LOG_DEBUG;
+static int log_syslog = -1;
 
 void log_setup(const char *name, int with_priority)
 {
@@ -15,13 +19,23 @@ void log_setup(const char *name, int with_priority)
     log_with_priority = with_priority;
 }
 
-size_t log_escape(char *out, size_t capacity, const char *text, size_t length)
+void log_set_level(int level)
+{
+    log_level = level;
+}
+
+void log_set_syslog(int fd)
+{
+    log_syslog = fd;
+}
+
+static size_t escape(char *out, size_t capacity, const char *text, size_t length, bool backslash)
 {
     static const char hex[] = "0123456789abcdef";
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)text[i];
-        int plain = c >= 0x20 && c < 0x7f && c != '\\';
+        int plain = c >= 0x20 && c < 0x7f && (c != '\\' || backslash);
         size_t need = plain ? 1 : 4;
         if (need > capacity - 1 - used)
             break;
@@ -38,28 +52,70 @@ size_t log_escape(char *out, size_t capacity, const char *text, size_t length)
     return used;
 }
 
+size_t log_escape(char *out, size_t capacity, const char *text, size_t length)
+{
+    return escape(out, capacity, text, length, false);
+}
+
+/* `text` is escaped already. */
+static void emit(int priority, const char *who, const char *text)
+{
+    if (LOG_PRI(priority) > log_level)
+        return;
+    int saved = errno;
+    char line[LOG_LINE_MAX];
+    int n = log_with_priority
+                ? snprintf(line, sizeof(line) - 1, "<%d>%s: %s", LOG_PRI(priority), who, text)
+                : snprintf(line, sizeof(line) - 1, "%s: %s", who, text);
+    if (n > 0) {
+        size_t used = (size_t)n < sizeof(line) - 1 ? (size_t)n : sizeof(line) - 2;
+        line[used++] = '\n';
+        /* Nothing can be done about a log that cannot be written; the agent's work goes on. */
+        if (write(STDERR_FILENO, line, used) < 0)
+            errno = 0;
+    }
+    if (log_syslog >= 0) {
+        n = snprintf(line, sizeof(line), "<%d>cloister[%d]: %s: %s", LOG_DAEMON | LOG_PRI(priority),
+                     (int)getpid(), who, text);
+        if (n > 0)
+            send(log_syslog, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1,
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    errno = saved;
+}
+
 void log_line(int priority, const char *format, ...)
 {
     int saved = errno;
-    char text[LOG_LINE_MAX];
+    char text[LOG_LINE_MAX], escaped[LOG_LINE_MAX];
     va_list args;
     va_start(args, format);
     int n = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    errno = saved;
     if (n < 0)
         return;
+    escape(escaped, sizeof(escaped), text, strlen(text), false);
+    emit(priority, log_name, escaped);
+}
 
-    char line[LOG_LINE_MAX];
-    int head = log_with_priority
-                   ? snprintf(line, sizeof(line), "<%d>%s: ", LOG_PRI(priority), log_name)
-                   : snprintf(line, sizeof(line), "%s: ", log_name);
-    if (head < 0 || (size_t)head > sizeof(line) / 2)
-        return;
-    size_t used = (size_t)head;
-    used += log_escape(line + used, sizeof(line) - 1 - used, text, strlen(text));
-    line[used++] = '\n';
-    /* Nothing can be done about a log that cannot be written; the agent's work goes on. */
-    if (write(STDERR_FILENO, line, used) < 0)
-        errno = 0;
-    errno = saved;
+void log_relay(const char *who, int pid, const char *text, size_t length)
+{
+    int priority = LOG_INFO;
+    if (length >= 3 && text[0] == '<' && text[1] >= '0' && text[1] <= '7' && text[2] == '>') {
+        priority = text[1] - '0';
+        priority = priority < LOG_ERR ? LOG_ERR : priority;
+        text += 3;
+        length -= 3;
+    }
+    /* The writer's own name stands in front of its text; ours for it is the one that counts. */
+    size_t name = strlen(who);
+    if (length >= name + 2 && memcmp(text, who, name) == 0 && memcmp(text + name, ": ", 2) == 0) {
+        text += name + 2;
+        length -= name + 2;
+    }
+    char tag[64], escaped[LOG_LINE_MAX];
+    snprintf(tag, sizeof(tag), "%s[%d]", who, pid);
+    escape(escaped, sizeof(escaped), text, length, true);
+    emit(priority, tag, escaped);
 }

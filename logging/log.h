@@ -24,12 +24,33 @@
 void log_setup(const char *name, int with_priority);
 
 /*
+ * Lines whose priority is beyond `level` (LOG_DEBUG is the highest) are not written; the default is
+ * LOG_DEBUG.
+ */
+void log_set_level(int level);
+
+/*
+ * Lines also go to `fd`, a datagram socket connected to /dev/log, in the form of RFC 3164 that every
+ * local syslog reads. -1: not. Not owned. Lines that it does not take at once are lost to it.
+ */
+void log_set_syslog(int fd);
+
+/*
+ * Writes a line that came from another process: `who` and `pid` are the reader's own knowledge of
+ * who that is, `text` (without its newline) is the writer's. A "<N>" in front sets the priority, but
+ * never above LOG_ERR: only this process raises alerts. The text is escaped again, except for
+ * backslashes, since an honest writer has escaped it already.
+ */
+void log_relay(const char *who, int pid, const char *text, size_t length);
+
+/*
  * Writes one line at `priority` (LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG of
  * syslog(3)). The formatted text is escaped as log_escape does, so a hostile argument can neither
  * forge a second line nor reach a terminal. errno is preserved.
  */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#define log_alert(...)   log_line(LOG_ALERT, __VA_ARGS__)
 #define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...)  log_line(LOG_NOTICE, __VA_ARGS__)

@@ -1,0 +1,293 @@
+#include "broker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exit_code.h"
+#include "log.h"
+
+#define START_WAIT_MS  15000 /* from START to Ready */
+#define FIRST_RETRY_MS 100
+#define LAST_RETRY_MS  60000
+#define NOT_YET_MS     3000  /* how often something that is awaited (an X server) is looked for */
+#define STEADY_MS      60000 /* serving so long makes up for earlier failures */
+
+static void set_reason(struct supervised *w, const char *why)
+{
+    snprintf(w->reason, sizeof(w->reason), "%s", why);
+}
+
+void supervisor_init(struct broker *b)
+{
+    static const struct {
+        enum ipc_peer kind;
+        const char *name;
+        bool keep;
+    } kinds[SUPERVISED] = {
+        [RUN_VAULT] = {IPC_PEER_VAULT, "vault", true},
+        [RUN_CAPTURE] = {IPC_PEER_CAPTURE, "capture", true},
+        [RUN_UPLINK] = {IPC_PEER_UPLINK, "uplink", false},
+        [RUN_RESOLVER] = {IPC_PEER_RESOLVER, "resolver", false},
+    };
+    for (uint32_t i = 0; i < SUPERVISED; i++) {
+        b->workers[i] = (struct supervised){
+            .kind = kinds[i].kind,
+            .name = kinds[i].name,
+            .keep = kinds[i].keep,
+            .wanted = kinds[i].keep,
+            .slot = i,
+            .backoff = {.first_ms = FIRST_RETRY_MS, .most_ms = LAST_RETRY_MS},
+            .since_ms = monotonic_ms(),
+            .log = {.fd = -1},
+        };
+    }
+    if (!b->config->capture.screenshots) {
+        struct supervised *capture = &b->workers[RUN_CAPTURE];
+        capture->wanted = capture->keep = false;
+        capture->disabled = true;
+        set_reason(capture, "screenshots = off");
+        capture_down(b, ipc_CapturePhase_CAPTURE_OFF, "switched off in the configuration");
+    }
+    if (!b->config->console.host[0]) {
+        b->workers[RUN_UPLINK].disabled = b->workers[RUN_RESOLVER].disabled = true;
+        set_reason(&b->workers[RUN_UPLINK], "no console is configured");
+        set_reason(&b->workers[RUN_RESOLVER], "no console is configured");
+    }
+}
+
+struct supervised *supervisor_of(struct broker *b, enum ipc_peer kind)
+{
+    for (size_t i = 0; i < SUPERVISED; i++)
+        if (b->workers[i].kind == kind)
+            return &b->workers[i];
+    return NULL;
+}
+
+struct supervised *supervisor_of_peer(struct broker *b, const struct peer *peer)
+{
+    for (size_t i = 0; i < SUPERVISED; i++)
+        if (b->workers[i].peer == peer)
+            return &b->workers[i];
+    return NULL;
+}
+
+struct peer *supervisor_serving(struct broker *b, enum ipc_peer kind)
+{
+    struct supervised *w = supervisor_of(b, kind);
+    if (!w || !w->peer || w->peer->condemned || w->peer->phase != IPC_PHASE_SERVE)
+        return NULL;
+    return w->peer;
+}
+
+static void retry_in(struct supervised *w, uint64_t wait_ms)
+{
+    w->since_ms = monotonic_ms();
+    w->retry_at_ms = w->since_ms + wait_ms;
+    w->wanted = w->keep && !w->disabled;
+}
+
+/* The worker is down: tell whoever lives by it, and decide when to try again. */
+static void went_down(struct broker *b, struct supervised *w, uint64_t wait_ms)
+{
+    if (w->kind == IPC_PEER_CAPTURE && b->capture.phase >= ipc_CapturePhase_CAPTURE_CAPTURING)
+        capture_down(b, ipc_CapturePhase_CAPTURE_NOT_RUNNING, w->reason);
+    retry_in(w, wait_ms);
+    if (!w->keep && !w->disabled)
+        connection_ended(b, w->kind, w->reason);
+}
+
+static void start(struct broker *b, struct supervised *w)
+{
+    w->wanted = false;
+    w->generation = ++b->last_generation;
+    char path[108];
+    struct peer *peer = peer_new(b, w->kind);
+    if (!peer ||
+        monitor_channel_path(path, sizeof(path), b->config->runtime_dir, w->slot, w->generation)) {
+        set_reason(w, "no room for another peer");
+        went_down(b, w, LAST_RETRY_MS);
+        return;
+    }
+    unlink(path); /* left by a broker that was killed; the folder is ours alone */
+    int error = channel_listen(&peer->channel, path, w->kind, b->wake_fd);
+    if (error) {
+        snprintf(w->reason, sizeof(w->reason), "cannot make its channel: %s", strerror(-error));
+        log_error("%s: %s", w->name, w->reason);
+        peer_end(b, peer);
+        went_down(b, w, backoff_next(&w->backoff, broker_random()));
+        return;
+    }
+    peer->deadline_ms = monotonic_ms() + START_WAIT_MS;
+    w->peer = peer;
+    w->since_ms = monotonic_ms();
+    w->lock = (ipc_LockReport){0};
+    peer_watch(b, peer);
+    monitor_send(b, MONITOR_START, w);
+}
+
+uint64_t supervisor_tick(struct broker *b, uint64_t now)
+{
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < SUPERVISED && !b->stop_at_ms; i++) {
+        struct supervised *w = &b->workers[i];
+        if (w->wanted && !w->peer && w->retry_at_ms <= now)
+            start(b, w);
+        else if (w->wanted && !w->peer && w->retry_at_ms < next)
+            next = w->retry_at_ms;
+        if (w->peer && !w->peer->condemned && w->peer->deadline_ms) {
+            if (w->peer->deadline_ms <= now)
+                supervisor_kill(b, w, "it did not become ready in time");
+            else if (w->peer->deadline_ms < next)
+                next = w->peer->deadline_ms;
+        }
+    }
+    return next;
+}
+
+void supervisor_want(struct broker *b, enum ipc_peer kind)
+{
+    struct supervised *w = supervisor_of(b, kind);
+    if (w->disabled || w->peer)
+        return;
+    w->wanted = true;
+    w->retry_at_ms = 0;
+}
+
+/* The worker that a message of the monitor is about, if it is still the same instance. */
+static struct supervised *instance_of(struct broker *b, const struct monitor_message *m)
+{
+    if (m->slot >= SUPERVISED)
+        return NULL;
+    struct supervised *w = &b->workers[m->slot];
+    return w->peer && w->generation == m->generation ? w : NULL;
+}
+
+void supervisor_started(struct broker *b, const struct monitor_message *m, int log_fd)
+{
+    struct supervised *w = instance_of(b, m);
+    if (!w || log_fd < 0) {
+        log_error("the monitor started what nobody asked for");
+        if (log_fd >= 0)
+            close(log_fd);
+        return;
+    }
+    w->peer->pid = m->pid;
+    w->peer->uid = m->uid;
+    if (log_pipe_open(&w->log, b->loop, log_fd, w->name, m->pid))
+        log_warning("%s: its log cannot be read", w->name);
+    /* Only now may the child run on: the channel knows whom to accept. */
+    channel_expect(w->peer->channel, m->pid, m->uid);
+    monitor_send(b, MONITOR_RELEASE, w);
+}
+
+static void take_down(struct broker *b, struct supervised *w)
+{
+    struct peer *peer = w->peer;
+    log_pipe_close(&w->log);
+    w->peer = NULL;
+    peer_end(b, peer);
+}
+
+void supervisor_refused(struct broker *b, const struct monitor_message *m)
+{
+    struct supervised *w = instance_of(b, m);
+    if (!w)
+        return;
+    uint64_t wait = NOT_YET_MS;
+    switch (m->reason) {
+    case MONITOR_REASON_NO_SESSION:
+        set_reason(w, "nobody is logged in to a desktop");
+        capture_down(b, ipc_CapturePhase_CAPTURE_NO_SESSION, w->reason);
+        break;
+    case MONITOR_REASON_WAYLAND:
+        set_reason(w, "screenshots unavailable: Wayland");
+        capture_down(b, ipc_CapturePhase_CAPTURE_WAYLAND, w->reason);
+        wait = LAST_RETRY_MS;
+        break;
+    default:
+        snprintf(w->reason, sizeof(w->reason), "the monitor refused to start it: reason %u%s%s",
+                 m->reason, m->code ? ": " : "", m->code ? strerror(m->code) : "");
+        log_error("%s: %s", w->name, w->reason);
+        wait = backoff_next(&w->backoff, broker_random());
+    }
+    take_down(b, w);
+    went_down(b, w, wait);
+}
+
+void supervisor_launch_failed(struct broker *b, const struct monitor_message *m)
+{
+    struct supervised *w = instance_of(b, m);
+    if (!w)
+        return;
+    snprintf(w->reason, sizeof(w->reason), "its sandbox cannot be built: stage %u: %s", m->reason,
+             strerror(m->code));
+    log_alert("%s: %s", w->name, w->reason);
+    w->peer->condemned = true; /* EXITED follows */
+}
+
+/* Words for how a process ended; keeps a reason that is known already. */
+static void explain_exit(struct supervised *w, const struct monitor_message *m)
+{
+    bool known = w->peer->condemned && w->reason[0];
+    if (m->code == CLD_EXITED && m->value == WORKER_EXIT_SANDBOX)
+        set_reason(w, "a layer of its sandbox is missing; see the log");
+    else if (m->code == CLD_EXITED && m->value == WORKER_EXIT_NOT_YET)
+        set_reason(w, "waiting for the X server");
+    else if (known)
+        return;
+    else if (m->code == CLD_EXITED)
+        snprintf(w->reason, sizeof(w->reason), "exited with status %d", m->value);
+    else
+        snprintf(w->reason, sizeof(w->reason), "killed by signal %d (%s)", m->value,
+                 m->value == SIGSYS ? "a forbidden system call" : strsignal(m->value));
+}
+
+void supervisor_exited(struct broker *b, const struct monitor_message *m)
+{
+    struct supervised *w = instance_of(b, m);
+    if (!w)
+        return;
+    bool done = m->code == CLD_EXITED && m->value == WORKER_EXIT_DONE;
+    bool not_yet = m->code == CLD_EXITED && m->value == WORKER_EXIT_NOT_YET;
+    bool steady = w->peer->phase == IPC_PHASE_SERVE && monotonic_ms() - w->since_ms >= STEADY_MS;
+    explain_exit(w, m);
+    if (m->code != CLD_EXITED && m->value == SIGSYS)
+        log_alert("%s[%d]: %s", w->name, m->pid, w->reason);
+    else if (!done && !not_yet && !b->stop_at_ms)
+        log_warning("%s[%d]: %s", w->name, m->pid, w->reason);
+    take_down(b, w);
+    w->restarts++;
+    if (steady)
+        backoff_reset(&w->backoff);
+    if (not_yet && w->kind == IPC_PEER_CAPTURE)
+        capture_down(b, ipc_CapturePhase_CAPTURE_WAITING_FOR_X, w->reason);
+    went_down(b, w, not_yet ? NOT_YET_MS : backoff_next(&w->backoff, broker_random()));
+}
+
+void supervisor_serves(struct broker *b, struct peer *peer, const ipc_LockReport *lock)
+{
+    struct supervised *w = supervisor_of_peer(b, peer);
+    peer->phase = IPC_PHASE_SERVE;
+    peer->deadline_ms = 0;
+    w->lock = *lock;
+    w->since_ms = monotonic_ms();
+    w->reason[0] = '\0';
+    if (lock->below_preferred[0])
+        log_alert("%s runs below what its policy prefers: %s", w->name, lock->below_preferred);
+    log_info("%s[%d] serves as uid %u: seccomp %u, %u threads, landlock %u%s", w->name, peer->pid,
+             peer->uid, lock->seccomp_mode, lock->tasks, lock->landlock_abi,
+             lock->mdwe ? ", mdwe" : "");
+}
+
+void supervisor_kill(struct broker *b, struct supervised *w, const char *why)
+{
+    if (!w->peer || w->peer->condemned)
+        return;
+    set_reason(w, why);
+    w->peer->condemned = true;
+    event_loop_remove(b->loop, &w->peer->channel_source);
+    monitor_send(b, MONITOR_KILL, w);
+}
