@@ -16,6 +16,7 @@ enum key_note_kind {
     KEY_NOTE_SET_ASIDE,
     KEY_NOTE_UNREADABLE, /* a recorded identifier cannot be read today */
     KEY_NOTE_ADOPTED,    /* an identifier was read for the first time and recorded */
+    KEY_NOTE_UNRECORDED, /* ... and could not be recorded (a full disk); the key is served */
     KEY_NOTE_WEAK,       /* bound to the install secret alone */
     KEY_NOTE_LOCKED,
     KEY_NOTE_LOST,

@@ -34,7 +34,7 @@ static const char *const origin_texts[] = {
     [KEY_ORIGIN_RESET] = "reset by an administrator",
 };
 
-int key_store_new(struct key_store **out, int folder)
+int key_store_new(struct key_store **out)
 {
     struct key_store *store = calloc(1, sizeof *store);
     if (!store)
@@ -45,7 +45,6 @@ int key_store_new(struct key_store **out, int folder)
         free(store);
         return error;
     }
-    store->files.folder = folder;
     store->files.secrets = &store->secrets->files;
     *out = store;
     return 0;
@@ -253,7 +252,8 @@ static void adopt(struct key_store *store, struct key_notes *notes)
         return;
     int error = key_files_write_record(&store->files, &grown);
     if (error)
-        key_notes_add_error(notes, "recording a serial number", error);
+        key_notes_add(notes, KEY_NOTE_UNRECORDED, "a serial number could not be recorded: %s",
+                      strerror(-error));
     for (enum hardware_part part = 0; part < HARDWARE_PARTS && !error; part++)
         if (added[part])
             key_notes_add(notes, KEY_NOTE_ADOPTED,
@@ -328,13 +328,14 @@ static void forget(struct key_store *store)
     store->state = KEY_STORE_CLOSED;
 }
 
-int key_store_open(struct key_store *store, const struct hardware *hardware, uint64_t now_ms,
-                   struct key_notes *notes)
+int key_store_open(struct key_store *store, int folder, const struct hardware *hardware,
+                   uint64_t now_ms, struct key_notes *notes)
 {
     struct key_files *files = &store->files;
     notes->count = 0;
     forget(store);
     store->hardware = *hardware;
+    files->folder = folder;
     int error = key_files_look(files, notes);
     if (error)
         return error;

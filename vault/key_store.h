@@ -35,23 +35,23 @@ struct key_public {
 };
 
 /*
- * Takes secret memory for the store. Call it before the lock. `folder` is the state folder's
- * descriptor, which stays the caller's and must outlive the store. Returns 0 or -errno (-ENOMEM,
+ * Takes secret memory for the store; call it before the lock. Returns 0 or -errno (-ENOMEM,
  * -EAGAIN: memory cannot be locked).
  */
-int key_store_new(struct key_store **out, int folder);
+int key_store_new(struct key_store **out);
 
 /* Wipes and frees everything. Accepts NULL, returns NULL. */
 struct key_store *key_store_free(struct key_store *store);
 
 /*
- * Finds the key for this hardware, making, replacing or setting aside files as docs/machine-key.md
+ * Finds the key for this hardware in `folder` (state_folder_open), which stays the caller's and
+ * must outlive the store, making, replacing or setting aside files as docs/machine-key.md
  * describes. `now_ms` is unix time. Fills `notes` (cleared first). Returns 0 with the outcome in
  * key_store_state, or -errno when the folder could not be read or written: then nothing was lost,
- * no key is served, and `notes` may tell which file it was. May be called again after an error.
+ * no key is served, and a note tells which file it was. May be called again.
  */
-int key_store_open(struct key_store *store, const struct hardware *hardware, uint64_t now_ms,
-                   struct key_notes *notes);
+int key_store_open(struct key_store *store, int folder, const struct hardware *hardware,
+                   uint64_t now_ms, struct key_notes *notes);
 
 /*
  * Makes a new key because an administrator says so, for the hardware of key_store_open, whatever

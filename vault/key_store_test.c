@@ -31,9 +31,9 @@ static int set_up(void **state)
     struct place *place = calloc(1, sizeof *place);
     strcpy(place->path, "/tmp/key_store_test.XXXXXX");
     assert_non_null(mkdtemp(place->path));
-    place->folder = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    place->folder = state_folder_open(place->path);
     assert_true(place->folder >= 0);
-    assert_int_equal(key_store_new(&place->store, place->folder), 0);
+    assert_int_equal(key_store_new(&place->store), 0);
     *state = place;
     return 0;
 }
@@ -66,8 +66,8 @@ static int open_with(struct place *place, const char *disk, const char *board)
 {
     struct hardware hardware = hardware_of(disk, board);
     place->store = key_store_free(place->store);
-    assert_int_equal(key_store_new(&place->store, place->folder), 0);
-    int error = key_store_open(place->store, &hardware, NOW, &place->notes);
+    assert_int_equal(key_store_new(&place->store), 0);
+    int error = key_store_open(place->store, place->folder, &hardware, NOW, &place->notes);
     assert_true(error < 0 || key_store_state(place->store) != KEY_STORE_CLOSED);
     return error;
 }
@@ -458,7 +458,7 @@ static void shrink(struct place *place)
         skip();
     place->store = key_store_free(place->store);
     close(place->folder);
-    place->folder = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    place->folder = state_folder_open(place->path);
     assert_true(place->folder >= 0);
 }
 
@@ -488,7 +488,7 @@ static void a_full_disk_loses_nothing(void **state)
 
     fill_up(place);
     assert_int_equal(open_with(place, "D1", "B1"), 0);
-    assert_notes(place, 1, KEY_NOTE_FAILED);
+    assert_notes(place, 1, KEY_NOTE_UNRECORDED);
     struct key_public again = served(place);
     assert_same(&again, &key);
     assert_string_equal(key_store_binding(place->store), "board");

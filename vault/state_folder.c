@@ -5,15 +5,29 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define OTHERS (S_IRWXG | S_IRWXO)
 
+/* The system call itself: glibc's fstat is newfstatat, which takes paths as well. */
+static int look(int fd, struct stat *st)
+{
+    return syscall(SYS_fstat, fd, st) < 0 ? -errno : 0;
+}
+
+int state_folder_open(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 int state_folder_check(int folder)
 {
     struct stat st;
-    if (fstat(folder, &st) < 0)
-        return -errno;
+    int error = look(folder, &st);
+    if (error)
+        return error;
     if (!S_ISDIR(st.st_mode))
         return -ENOTDIR;
     return st.st_uid == geteuid() && !(st.st_mode & OTHERS) ? 0 : -EPERM;
@@ -22,8 +36,9 @@ int state_folder_check(int folder)
 static int check_file(int fd)
 {
     struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
+    int error = look(fd, &st);
+    if (error)
+        return error;
     int ours = S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid();
     return ours && !(st.st_mode & OTHERS) ? 0 : -EPERM;
 }
@@ -63,7 +78,7 @@ static int read_open_file(int fd, void *out, size_t capacity, size_t *length)
 
 int state_file_read(int folder, const char *name, void *out, size_t capacity, size_t *length)
 {
-    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? STATE_MISSING : errno == ELOOP ? -EPERM : -errno;
     int result = read_open_file(fd, out, capacity, length);
@@ -73,10 +88,11 @@ int state_file_read(int folder, const char *name, void *out, size_t capacity, si
 
 int state_file_exists(int folder, const char *name)
 {
-    struct stat st;
-    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return 1;
-    return errno == ENOENT ? 0 : -errno;
+    int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    close(fd);
+    return 1;
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t length)
@@ -102,10 +118,9 @@ static int create(int folder, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-/* Writes and syncs; the umask cannot widen 0600, and fchmod undoes one that narrows it. */
 static int fill(int fd, const void *bytes, size_t length)
 {
-    int error = fchmod(fd, 0600) < 0 ? -errno : write_all(fd, bytes, length);
+    int error = write_all(fd, bytes, length);
     if (!error && fsync(fd) < 0)
         error = -errno;
     if (close(fd) < 0 && !error)

@@ -2,9 +2,10 @@
  * Small files in one folder that belongs to this process alone, written so that a crash, a power
  * cut or a full disk at any moment leaves either the old content or the new.
  *
- * The folder is a descriptor that was opened before the lock; every name is relative to it, and no
- * link is followed. System calls after that: openat, newfstatat, read, write, fsync, fchmod,
- * renameat2, unlinkat, close. One process and one thread at a time.
+ * The folder is a descriptor; every name is relative to it, and no link is followed. System calls:
+ * openat, fstat, read, write, fsync, renameat (glibc takes it for renameat2 without flags),
+ * renameat2, unlinkat, close. One process and one thread at a
+ * time.
  */
 #ifndef CLOISTER_VAULT_STATE_FOLDER_H
 #define CLOISTER_VAULT_STATE_FOLDER_H
@@ -20,6 +21,9 @@ enum state_outcome {
     STATE_MISSING,
     STATE_TOO_LONG, /* longer than the caller's buffer */
 };
+
+/* Opens the folder. Returns a descriptor (close-on-exec), which the caller closes, or -errno. */
+int state_folder_open(const char *path);
 
 /*
  * Checks that `folder` is a directory of this process's effective uid that nobody else may enter
@@ -37,7 +41,8 @@ int state_file_read(int folder, const char *name, void *out, size_t capacity, si
 int state_file_exists(int folder, const char *name);
 
 /*
- * Replaces the file's content durably: "<name>.new" is written with mode 0600, synced, renamed over
+ * Replaces the file's content durably: "<name>.new" is written with mode 0600 (less what the
+ * umask takes), synced, renamed over
  * `name`, and the folder is synced. When it returns 0 the new content survives a power cut. Returns
  * -errno (-ENOSPC, -EDQUOT, -EROFS, -EIO ...) otherwise; then the old content is there as it was,
  * except that after a failed sync of the folder either may be.
