@@ -1,0 +1,389 @@
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <libwebsockets.h>
+#include <openssl/ssl.h>
+
+#include "certificate.h"
+#include "clocks.h"
+#include "exit_status.h"
+#include "log.h"
+#include "peer.h"
+#include "store.h"
+
+#define TICK_MS           250
+#define EXPIRE_MS         600000
+#define SHUTDOWN_MS       3000
+#define HANDSHAKE_S       10
+#define STRANGERS_MAX     32 /* connections of one address that have not authenticated */
+#define ENROLL_BURST      10 /* refused tokens of one address, and one more each */
+#define ENROLL_DRAIN_MS   6000
+#define CERTIFICATE_DAYS  14 /* to its end, when a warning begins */
+
+struct server {
+    const struct config *config;
+    int state, lock; /* the state folder and its lock file */
+    struct upload_env uploads;
+    struct session_env env;
+    struct rate enroll_rate;
+    struct lws_context *context;
+    lws_sorted_usec_list_t timer;
+    struct peer *peers;
+    uint32_t version; /* of the database, as last seen */
+    uint64_t expire_at_ms, stop_at_ms;
+};
+
+static volatile sig_atomic_t stop_requested;
+static struct lws_context *signal_context;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_requested = 1;
+    if (signal_context)
+        lws_cancel_service(signal_context);
+}
+
+static struct server *server_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* A machine has one session: the newest. */
+static void end_older(void *context, const void *session, const uint8_t id[32])
+{
+    struct server *server = context;
+    uint8_t other[32];
+    for (struct peer *p = server->peers; p; p = p->next) {
+        if (p->session != session && session_machine(p->session, other) &&
+            memcmp(other, id, sizeof(other)) == 0) {
+            session_close(p->session, SESSION_CLOSE_REPLACED, "replaced");
+            peer_settle(p, clocks_mono_ms());
+        }
+    }
+}
+
+static bool too_many_strangers(const struct server *server, const struct peer *newcomer)
+{
+    unsigned count = 0;
+    uint8_t id[32];
+    for (const struct peer *p = server->peers; p; p = p->next)
+        count += strcmp(p->address, newcomer->address) == 0 && !session_machine(p->session, id);
+    return count > STRANGERS_MAX;
+}
+
+static int on_established(struct server *server, struct lws *wsi, struct peer *p)
+{
+    if (peer_open(p, wsi, &server->env) != 0)
+        return -1;
+    p->next = server->peers;
+    p->back = &server->peers;
+    if (p->next)
+        p->next->back = &p->next;
+    server->peers = p;
+    if (too_many_strangers(server, p))
+        session_close(p->session, SESSION_CLOSE_RATE, "rate_limited");
+    if (server->stop_at_ms)
+        session_close(p->session, SESSION_CLOSE_GOING_AWAY, "shutdown");
+    peer_settle(p, clocks_mono_ms());
+    return 0;
+}
+
+static void on_closed(struct peer *p)
+{
+    if (!p->session)
+        return;
+    *p->back = p->next;
+    if (p->next)
+        p->next->back = p->back;
+    peer_close(p);
+}
+
+/* What is asked for must be what docs/wire.md says; anything else gets an HTTP answer. */
+static int check_request(struct lws *wsi)
+{
+    char path[16];
+    int n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
+    if (n < 0 || strcmp(path, "/agent") != 0) {
+        lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL);
+        return -1;
+    }
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0) {
+        lws_return_http_status(wsi, HTTP_STATUS_FORBIDDEN, NULL);
+        return -1;
+    }
+    return 0;
+}
+
+static int agent_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                          size_t length)
+{
+    struct peer *p = user;
+    switch (reason) {
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        return check_request(wsi);
+    case LWS_CALLBACK_ESTABLISHED:
+        return on_established(server_of(wsi), wsi, p);
+    case LWS_CALLBACK_RECEIVE:
+        peer_receive(p, in, length);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return peer_write(p);
+    case LWS_CALLBACK_CLOSED:
+        on_closed(p);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int configure_tls(const struct server *server, SSL_CTX *tls)
+{
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(tls, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_num_tickets(tls, 0);
+    SSL_CTX_set_max_early_data(tls, 0);
+    int lowest = server->config->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    return SSL_CTX_set_min_proto_version(tls, lowest) == 1 ? 0 : -1;
+}
+
+/* Requests without our subprotocol end up here: a WebSocket without it, or plain HTTP. */
+static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t length)
+{
+    (void)in;
+    (void)length;
+    switch (reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        return configure_tls(server_of(wsi), user);
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        lws_return_http_status(wsi, HTTP_STATUS_BAD_REQUEST, NULL);
+        return -1;
+    case LWS_CALLBACK_HTTP:
+        lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL);
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "http-only", .callback = http_callback},
+    {.name = "cloister.v1",
+     .callback = agent_callback,
+     .per_session_data_size = sizeof(struct peer),
+     .rx_buffer_size = 65536},
+    {.name = NULL},
+};
+
+static void refresh_all(struct server *server, uint64_t mono_ms)
+{
+    uint32_t version = store_version(server->uploads.store);
+    if (version == server->version)
+        return;
+    server->version = version;
+    for (struct peer *p = server->peers; p; p = p->next) {
+        session_refresh(p->session);
+        peer_settle(p, mono_ms);
+    }
+}
+
+static void housekeeping(struct server *server, uint64_t mono_ms)
+{
+    int days = 0;
+    char file[PATH_MAX + 16];
+    if (mono_ms < server->expire_at_ms)
+        return;
+    server->expire_at_ms = mono_ms + EXPIRE_MS;
+    uint64_t keep_ms = (uint64_t)server->config->incomplete_days * 24 * 3600 * 1000;
+    upload_expire(&server->uploads, clocks_wall_ms() - keep_ms, 100);
+    snprintf(file, sizeof(file), "%s/server.pem", server->config->state);
+    const char *certificate = server->config->certificate[0] ? server->config->certificate : file;
+    if (certificate_days_left(certificate, &days) == 0 && days < CERTIFICATE_DAYS)
+        log_warning("%s ends in %d days; the console renews its own when it is restarted",
+                    certificate, days);
+}
+
+static void begin_stop(struct server *server, uint64_t mono_ms)
+{
+    log_notice("stopping");
+    server->stop_at_ms = mono_ms + SHUTDOWN_MS;
+    for (struct peer *p = server->peers; p; p = p->next) {
+        session_close(p->session, SESSION_CLOSE_GOING_AWAY, "shutdown");
+        peer_settle(p, mono_ms);
+    }
+}
+
+static void on_timer(lws_sorted_usec_list_t *timer)
+{
+    struct server *server = lws_container_of(timer, struct server, timer);
+    uint64_t mono_ms = clocks_mono_ms();
+    refresh_all(server, mono_ms);
+    for (struct peer *p = server->peers, *next; p; p = next) {
+        next = p->next;
+        peer_tick(p, mono_ms);
+    }
+    housekeeping(server, mono_ms);
+    lws_sul_schedule(server->context, 0, &server->timer, on_timer, TICK_MS * LWS_US_PER_MS);
+}
+
+static void on_lws_log(int level, const char *line)
+{
+    size_t length = strcspn(line, "\n");
+    log_line(level & LLL_ERR ? LOG_ERR : LOG_WARNING, "libwebsockets: %.*s", (int)length, line);
+}
+
+static void fill_info(struct lws_context_creation_info *info, struct server *server,
+                      const char *certificate, const char *key)
+{
+    memset(info, 0, sizeof(*info));
+    info->port = server->config->port;
+    info->iface = server->config->address[0] ? server->config->address : NULL;
+    info->protocols = protocols;
+    info->alpn = "http/1.1";
+    info->ssl_cert_filepath = certificate;
+    info->ssl_private_key_filepath = key;
+    info->timeout_secs = HANDSHAKE_S;
+    info->keepalive_timeout = HANDSHAKE_S;
+    info->fd_limit_per_thread = server->config->connections + 16;
+    info->gid = (gid_t)-1;
+    info->uid = (uid_t)-1;
+    info->user = server;
+    info->server_string = "cloister-console";
+    info->options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_VALIDATE_UTF8 |
+                    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+    if (strchr(server->config->address, '.'))
+        info->options |= LWS_SERVER_OPTION_DISABLE_IPV6;
+}
+
+static int start_listening(struct server *server)
+{
+    char certificate[PATH_MAX + 16], key[PATH_MAX + 16];
+    const struct config *c = server->config;
+    struct lws_context_creation_info info;
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    if (c->certificate[0]) {
+        snprintf(certificate, sizeof(certificate), "%s", c->certificate);
+        snprintf(key, sizeof(key), "%s", c->key);
+    } else {
+        int result = certificate_ensure(c->state, c->hosts, c->host_count);
+        if (result)
+            return result;
+        snprintf(certificate, sizeof(certificate), "%s/server.pem", c->state);
+        snprintf(key, sizeof(key), "%s/server.key", c->state);
+    }
+    fill_info(&info, server, certificate, key);
+    server->context = lws_create_context(&info);
+    if (!server->context) {
+        log_error("cannot listen on %s:%d", c->address, c->port);
+        return -EADDRINUSE;
+    }
+    signal_context = server->context;
+    struct lws_vhost *vhost = lws_get_vhost_by_name(server->context, "default");
+    log_notice("listening on %s:%d", c->address[0] ? c->address : "*",
+               vhost ? lws_get_vhost_listen_port(vhost) : c->port);
+    return 0;
+}
+
+static int take_state(struct server *server)
+{
+    const char *path = server->config->state;
+    struct stat status;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return -errno;
+    server->state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (server->state < 0 || fstat(server->state, &status) != 0)
+        return -errno;
+    if (status.st_uid != geteuid() || (status.st_mode & 077)) {
+        log_error("%s: must belong to the user of the console and be closed to others (0700)", path);
+        return -EPERM;
+    }
+    server->lock = openat(server->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (server->lock < 0)
+        return -errno;
+    if (flock(server->lock, LOCK_EX | LOCK_NB) != 0) {
+        log_error("%s: another console serves this folder", path);
+        return -EBUSY;
+    }
+    return 0;
+}
+
+static int prepare(struct server *server)
+{
+    const struct config *c = server->config;
+    int result = take_state(server);
+    if (!result)
+        result = store_open(&server->uploads.store, c->state, true);
+    if (!result)
+        result = bundle_folders_open(&server->uploads.folders, server->state, true);
+    if (!result)
+        result = machines_all_gone(server->uploads.store);
+    if (result)
+        return result;
+    server->uploads.max_bundle_bytes = c->max_bundle_bytes;
+    server->uploads.quota_bytes = c->quota_bytes;
+    rate_init(&server->enroll_rate, ENROLL_BURST, ENROLL_DRAIN_MS);
+    server->env = (struct session_env){
+        .uploads = &server->uploads,
+        .console_name = c->title[0] ? c->title : c->hosts[0],
+        .hosts = c->hosts,
+        .host_count = c->host_count,
+        .heartbeat_ms = c->heartbeat_ms,
+        .enroll_rate = &server->enroll_rate,
+        .authenticated = end_older,
+        .context = server,
+    };
+    return start_listening(server);
+}
+
+static void loop(struct server *server)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    server->version = store_version(server->uploads.store);
+    lws_sul_schedule(server->context, 0, &server->timer, on_timer, 1);
+    while (lws_service(server->context, 0) >= 0) {
+        uint64_t mono_ms = clocks_mono_ms();
+        if (stop_requested && !server->stop_at_ms)
+            begin_stop(server, mono_ms);
+        if (server->stop_at_ms && (!server->peers || mono_ms > server->stop_at_ms))
+            return;
+    }
+}
+
+int serve(const struct config *config)
+{
+    struct server server = {
+        .config = config,
+        .state = -1,
+        .lock = -1,
+        .uploads.folders = {-1, -1},
+    };
+    int result = prepare(&server);
+    if (result)
+        log_error("%s: cannot serve: %s", config->state, strerror(-result));
+    else
+        loop(&server);
+    signal_context = NULL;
+    if (server.context)
+        lws_context_destroy(server.context);
+    store_close(server.uploads.store);
+    bundle_folders_close(&server.uploads.folders);
+    if (server.lock >= 0)
+        close(server.lock);
+    if (server.state >= 0)
+        close(server.state);
+    return result ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,423 @@
+#include "session_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "clocks.h"
+#include "log.h"
+
+char *session_hex(char *out, const uint8_t *data, size_t length)
+{
+    return sodium_bin2hex(out, 2 * length + 1, data, length);
+}
+
+void session_close(struct session *s, enum session_close code, const char *word)
+{
+    if (s->close_code)
+        return;
+    s->close_code = (int)code;
+    snprintf(s->close_reason, sizeof(s->close_reason), "%s", word);
+    session_bundle_drop_all(s);
+}
+
+void session_violation(struct session *s, const char *word, const char *detail)
+{
+    log_warning("%s: broke the protocol: %s (%s)", s->address, word, detail ? detail : "");
+    session_close(s, SESSION_CLOSE_POLICY, word);
+}
+
+void session_say(struct session *s, json_t *object)
+{
+    struct session_output *o = object ? calloc(1, sizeof(*o)) : NULL;
+    char *text = o ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (!text) {
+        free(o);
+        session_close(s, SESSION_CLOSE_INTERNAL, "internal");
+        return;
+    }
+    o->text = text;
+    *s->last = o;
+    s->last = &o->next;
+    s->queued++;
+}
+
+void session_refuse(struct session *s, const char *code, const char *message, const uint8_t *ticket,
+                    uint32_t retry_after_ms)
+{
+    char hex[33];
+    json_t *o = json_pack("{s:s, s:s, s:s}", "type", "error", "code", code, "message", message);
+    if (o && ticket)
+        json_object_set_new(o, "ticket", json_string(session_hex(hex, ticket, 16)));
+    if (o && retry_after_ms)
+        json_object_set_new(o, "retry_after_ms", json_integer(retry_after_ms));
+    session_say(s, o);
+}
+
+static void set_stage(struct session *s, enum session_stage stage, uint64_t mono_ms)
+{
+    s->stage = stage;
+    s->stage_since_ms = mono_ms;
+}
+
+static const char *stage_word(enum session_stage stage)
+{
+    static const char *const words[] = {"unauthenticated", "unenrolled", "pending", "approved"};
+    return words[stage];
+}
+
+static void say_challenge(struct session *s)
+{
+    char text[sodium_base64_ENCODED_LEN(32, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+    sodium_bin2base64(text, sizeof(text), s->challenge, sizeof(s->challenge),
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    session_say(s, json_pack("{s:s, s:i, s:s, s:s}", "type", "challenge", "protocol",
+                             MESSAGE_PROTOCOL, "challenge", text, "console",
+                             s->env->console_name));
+}
+
+int session_new(struct session **out, const struct session_env *env, const char *address,
+                const uint8_t exporter[PROOF_EXPORTER_BYTES], uint64_t mono_ms)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->env = env;
+    s->last = &s->first;
+    snprintf(s->address, sizeof(s->address), "%s", address);
+    memcpy(s->exporter, exporter, sizeof(s->exporter));
+    randombytes_buf(s->challenge, sizeof(s->challenge));
+    set_stage(s, STAGE_CHALLENGED, mono_ms);
+    s->heard_ms = mono_ms;
+    say_challenge(s);
+    *out = s;
+    return 0;
+}
+
+struct session *session_free(struct session *s)
+{
+    if (!s)
+        return NULL;
+    session_bundle_drop_all(s);
+    if (s->stage != STAGE_CHALLENGED && s->close_code != SESSION_CLOSE_REPLACED)
+        machines_seen(s->env->uploads->store, s->machine.id, NULL, clocks_wall_ms());
+    while (s->first) {
+        struct session_output *next = s->first->next;
+        free(s->first->text);
+        free(s->first);
+        s->first = next;
+    }
+    sodium_memzero(s, sizeof(*s));
+    free(s);
+    return NULL;
+}
+
+static bool host_is_ours(const struct session_env *env, const char *host)
+{
+    for (size_t i = 0; i < env->host_count; i++) {
+        if (strcmp(env->hosts[i], host) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void copy_claims(struct machine *m, const struct message_authenticate *a,
+                        const char *address)
+{
+    memcpy(m->id, a->machine_id, sizeof(m->id));
+    memcpy(m->public_key, a->public_key, sizeof(m->public_key));
+    snprintf(m->agent_version, sizeof(m->agent_version), "%s", a->agent_version);
+    snprintf(m->boot_id, sizeof(m->boot_id), "%s", a->boot_id);
+    snprintf(m->address, sizeof(m->address), "%s", address);
+    m->has_previous = a->reason != MESSAGE_REASON_NONE;
+    memcpy(m->previous, a->previous_id, sizeof(m->previous));
+    snprintf(m->reason, sizeof(m->reason), "%s", message_reason_word(a->reason));
+}
+
+/* The checks in the order of docs/wire.md. */
+static bool check_identity(struct session *s, const struct message_authenticate *a)
+{
+    uint8_t id[32];
+    proof_machine_id(id, a->public_key);
+    if (a->protocol != MESSAGE_PROTOCOL) {
+        session_close(s, SESSION_CLOSE_VERSION, "version");
+    } else if (memcmp(id, a->machine_id, sizeof(id)) != 0) {
+        session_close(s, SESSION_CLOSE_AUTH, "auth_failed");
+    } else if (!host_is_ours(s->env, a->host)) {
+        log_warning("%s: dialled %s, which is no name of this console", s->address, a->host);
+        session_close(s, SESSION_CLOSE_HOST, "host_refused");
+    } else if (!proof_console_auth(a->signature, a->public_key, a->host, s->challenge,
+                                   s->exporter)) {
+        session_close(s, SESSION_CLOSE_AUTH, "auth_failed");
+    } else {
+        return true;
+    }
+    if (s->close_code == SESSION_CLOSE_AUTH)
+        log_warning("%s: authentication failed: wrong key, or relayed", s->address);
+    return false;
+}
+
+static void say_welcome(struct session *s)
+{
+    session_say(s, json_pack("{s:s, s:s, s:i, s:i, s:I, s:I}", "type", "welcome", "state",
+                             stage_word(s->stage), "heartbeat_ms", (int)s->env->heartbeat_ms,
+                             "chunk_window", SESSION_CHUNK_WINDOW, "max_bundle_bytes",
+                             (json_int_t)s->env->uploads->max_bundle_bytes, "time_ms",
+                             (json_int_t)clocks_wall_ms()));
+}
+
+/* The stage that the database gives the machine; a close when it may not be here. */
+static int look_up(struct session *s, enum session_stage *stage)
+{
+    struct machine known;
+    int result = machines_get(s->env->uploads->store, s->machine.id, &known);
+    *stage = STAGE_UNENROLLED;
+    if (result)
+        return result;
+    if (known.state == MACHINES_REVOKED) {
+        session_close(s, SESSION_CLOSE_REVOKED, "revoked");
+        return 0;
+    }
+    *stage = known.state == MACHINES_APPROVED ? STAGE_APPROVED : STAGE_PENDING;
+    return 0;
+}
+
+static void handle_authenticate(struct session *s, const struct message_authenticate *a,
+                                uint64_t mono_ms)
+{
+    enum session_stage stage;
+    struct store *store = s->env->uploads->store;
+    char hex[65];
+    if (!check_identity(s, a))
+        return;
+    copy_claims(&s->machine, a, s->address);
+    int result = look_up(s, &stage);
+    if (result == MACHINES_UNKNOWN && s->machine.has_previous) {
+        result = machines_rotate(store, &s->machine, clocks_wall_ms());
+        if (!result)
+            stage = STAGE_PENDING;
+        else if (result == MACHINES_CLAIM_REFUSED)
+            result = MACHINES_UNKNOWN;
+    }
+    if (result < 0)
+        session_close(s, SESSION_CLOSE_INTERNAL, "internal");
+    if (s->close_code)
+        return;
+    s->env->authenticated(s->env->context, s, s->machine.id);
+    set_stage(s, stage, mono_ms);
+    if (stage != STAGE_UNENROLLED)
+        machines_seen(store, s->machine.id, &s->machine, clocks_wall_ms());
+    log_notice("%s: machine %s connected, %s%s%s", s->address,
+               session_hex(hex, s->machine.id, 32), stage_word(stage),
+               s->machine.has_previous ? ", says that its key changed: " : "", s->machine.reason);
+    say_welcome(s);
+}
+
+static void refuse_token(struct session *s, uint64_t mono_ms)
+{
+    log_warning("%s: enrolment refused", s->address);
+    rate_count(s->env->enroll_rate, s->address, mono_ms);
+    session_refuse(s, "token_refused", "unknown, used or expired token", NULL, 0);
+    if (++s->enroll_refused >= SESSION_ENROLL_MAX)
+        session_close(s, SESSION_CLOSE_RATE, "rate_limited");
+}
+
+static void handle_enroll(struct session *s, const struct message_enroll *e, uint64_t mono_ms)
+{
+    char hex[65];
+    uint32_t wait = rate_wait_ms(s->env->enroll_rate, s->address, mono_ms);
+    if (s->stage != STAGE_UNENROLLED) {
+        session_refuse(s, "already_enrolled", "this machine is enrolled", NULL, 0);
+        return;
+    }
+    if (wait) {
+        session_refuse(s, "rate_limited", "too many refused tokens from this address", NULL, wait);
+        return;
+    }
+    snprintf(s->machine.name, sizeof(s->machine.name), "%s", e->name);
+    snprintf(s->machine.os, sizeof(s->machine.os), "%s", e->os);
+    s->machine.has_previous = false;
+    s->machine.reason[0] = '\0';
+    int result =
+        machines_enroll(s->env->uploads->store, e->token, &s->machine, clocks_wall_ms());
+    if (result == MACHINES_TOKEN_REFUSED) {
+        refuse_token(s, mono_ms);
+    } else if (result == MACHINES_KNOWN) {
+        session_refresh(s);
+        session_refuse(s, "already_enrolled", "this machine is enrolled", NULL, 0);
+    } else if (result) {
+        session_close(s, SESSION_CLOSE_INTERNAL, "internal");
+    } else {
+        set_stage(s, STAGE_PENDING, mono_ms);
+        session_hex(hex, s->machine.id, 32);
+        log_notice("%s: machine %s enrolled as %s, waits for approval", s->address, hex, e->name);
+        session_say(s, json_pack("{s:s, s:s, s:s}", "type", "enrolled", "state", "pending",
+                                 "machine_id", hex));
+    }
+}
+
+static void dispatch(struct session *s, struct message *m, uint64_t mono_ms)
+{
+    if ((m->type == MESSAGE_AUTHENTICATE) != (s->stage == STAGE_CHALLENGED)) {
+        session_violation(s, "order", "authenticate comes first, and once");
+        return;
+    }
+    switch (m->type) {
+    case MESSAGE_AUTHENTICATE:
+        handle_authenticate(s, &m->authenticate, mono_ms);
+        break;
+    case MESSAGE_ENROLL:
+        handle_enroll(s, &m->enroll, mono_ms);
+        break;
+    case MESSAGE_BUNDLE_BEGIN:
+        session_bundle_begin(s, &m->begin);
+        break;
+    case MESSAGE_BUNDLE_ABORT:
+        session_bundle_abort(s, &m->abort);
+        break;
+    }
+}
+
+static bool flooding(struct session *s, uint64_t mono_ms)
+{
+    if (mono_ms - s->second_ms >= 1000) {
+        s->second_ms = mono_ms;
+        s->texts_in_second = 0;
+    }
+    return ++s->texts_in_second > SESSION_TEXTS_PER_S;
+}
+
+void session_text(struct session *s, const char *data, size_t length, uint64_t mono_ms)
+{
+    struct message m;
+    const char *why = NULL;
+    if (s->close_code)
+        return;
+    if (flooding(s, mono_ms)) {
+        session_violation(s, "flood", "too many messages");
+        return;
+    }
+    int result = message_parse(&m, data, length, &why);
+    if (result == 0)
+        dispatch(s, &m, mono_ms);
+    else if (result == MESSAGE_UNKNOWN_TYPE)
+        session_violation(s, "unknown_type", why);
+    else if (result == MESSAGE_MALFORMED)
+        session_violation(s, "malformed", why);
+    else
+        session_close(s, SESSION_CLOSE_INTERNAL, "internal");
+    sodium_memzero(&m, sizeof(m)); /* an enrolment token was in it, perhaps */
+}
+
+void session_binary(struct session *s, const uint8_t *data, size_t length, uint64_t mono_ms)
+{
+    struct frame frame;
+    (void)mono_ms;
+    if (s->close_code)
+        return;
+    if (s->stage != STAGE_APPROVED)
+        session_violation(s, "order", "binary frame from a machine that is not approved");
+    else if (frame_parse(&frame, data, length))
+        session_violation(s, "malformed", "binary frame");
+    else
+        session_bundle_frame(s, &frame);
+}
+
+size_t session_limit(const struct session *s, bool binary)
+{
+    if (!binary)
+        return MESSAGE_TEXT_MAX;
+    return s->stage == STAGE_APPROVED ? FRAME_MAX : 0;
+}
+
+void session_alive(struct session *s, bool partial, uint64_t mono_ms)
+{
+    s->heard_ms = mono_ms;
+    if (!partial)
+        s->partial_since_ms = 0;
+    else if (!s->partial_since_ms)
+        s->partial_since_ms = mono_ms;
+}
+
+static bool over(uint64_t since_ms, uint64_t limit_ms, uint64_t mono_ms)
+{
+    return since_ms != 0 && mono_ms - since_ms > limit_ms;
+}
+
+void session_tick(struct session *s, uint64_t mono_ms)
+{
+    const char *what = NULL;
+    uint64_t silence_ms = (uint64_t)s->env->heartbeat_ms * 2 + 10000;
+    if (s->close_code)
+        return;
+    if (s->queued && !s->unsent_since_ms)
+        s->unsent_since_ms = mono_ms;
+    if (s->stage == STAGE_CHALLENGED && over(s->stage_since_ms, SESSION_AUTH_MS, mono_ms))
+        what = "no authentication";
+    else if (s->stage == STAGE_UNENROLLED && over(s->stage_since_ms, SESSION_UNENROLLED_MS, mono_ms))
+        what = "no enrolment";
+    else if (over(s->partial_since_ms, SESSION_MESSAGE_MS, mono_ms))
+        what = "message not finished";
+    else if (over(s->unsent_since_ms, SESSION_WRITE_MS, mono_ms))
+        what = "peer does not read";
+    else if (s->stage != STAGE_CHALLENGED && over(s->heard_ms, silence_ms, mono_ms))
+        what = "silent";
+    if (what) {
+        log_notice("%s: timed out: %s", s->address, what);
+        session_close(s, SESSION_CLOSE_TIMEOUT, "timeout");
+    }
+}
+
+void session_refresh(struct session *s)
+{
+    enum session_stage stage;
+    if (s->close_code || s->stage == STAGE_CHALLENGED)
+        return;
+    int result = look_up(s, &stage);
+    if (s->close_code || result < 0 || stage == s->stage)
+        return;
+    if (stage != STAGE_APPROVED)
+        session_bundle_drop_all(s);
+    s->stage = stage;
+    session_say(s, json_pack("{s:s, s:s}", "type", "state", "state", stage_word(stage)));
+}
+
+const char *session_next(const struct session *s)
+{
+    return s->first ? s->first->text : NULL;
+}
+
+void session_sent(struct session *s, uint64_t mono_ms)
+{
+    struct session_output *o = s->first;
+    s->first = o->next;
+    if (!s->first)
+        s->last = &s->first;
+    s->queued--;
+    s->unsent_since_ms = s->queued ? mono_ms : 0;
+    free(o->text);
+    free(o);
+}
+
+bool session_congested(const struct session *s)
+{
+    return s->queued >= SESSION_QUEUE_MAX;
+}
+
+int session_closing(const struct session *s, const char **reason)
+{
+    *reason = s->close_reason;
+    return s->close_code;
+}
+
+bool session_machine(const struct session *s, uint8_t id[32])
+{
+    if (s->stage == STAGE_CHALLENGED)
+        return false;
+    memcpy(id, s->machine.id, 32);
+    return true;
+}
