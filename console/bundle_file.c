@@ -108,8 +108,8 @@ static int read_chunk(int fd, uint32_t index, uint8_t *data, size_t length, cons
     size_t got = 0;
     uint8_t found[32];
     while (got < length) {
-        ssize_t n = pread(fd, data + got, length - got,
-                          (off_t)index * MESSAGE_CHUNK_BYTES + (off_t)got);
+        ssize_t n =
+            pread(fd, data + got, length - got, (off_t)index * MESSAGE_CHUNK_BYTES + (off_t)got);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -206,9 +206,9 @@ int bundles_complete(struct store *store, struct bundle *b, uint64_t now_ms)
         return result;
     result = next_number(store, &number);
     if (!result) {
-        sqlite3_stmt *s = store_prepare(
-            store, "UPDATE bundles SET number = ?1, have = chunks, received_ms = ?2,"
-                   " touched_ms = ?2 WHERE id = ?3 AND number IS NULL");
+        sqlite3_stmt *s =
+            store_prepare(store, "UPDATE bundles SET number = ?1, have = chunks, received_ms = ?2,"
+                                 " touched_ms = ?2 WHERE id = ?3 AND number IS NULL");
         store_bind_u64(s, 1, number);
         store_bind_u64(s, 2, now_ms);
         store_bind_u64(s, 3, (uint64_t)b->row);

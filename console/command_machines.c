@@ -33,8 +33,8 @@ static bool take_expires(void *context, int c, const char *value)
 static int print_token(const char *text, uint64_t expires_ms, bool json)
 {
     if (json) {
-        json_t *o = json_pack("{s:s, s:I}", "token", text, "expires_time_ms",
-                              (json_int_t)expires_ms);
+        json_t *o =
+            json_pack("{s:s, s:I}", "token", text, "expires_time_ms", (json_int_t)expires_ms);
         return admin_print_json(o) ? EXIT_DONE : EXIT_FAILED;
     }
     return puts(text) != EOF && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
@@ -146,7 +146,8 @@ static int find_machine(struct admin *a, const char *text, struct machine *m)
 
 static const char approve_help[] =
     "Usage: cloister-console approve MACHINE --fingerprint FINGERPRINT [--state DIR]\n"
-    "Approve a machine. MACHINE is its name or 8 or more digits of its id. FINGERPRINT is what the\n"
+    "Approve a machine. MACHINE is its name or 8 or more digits of its id. FINGERPRINT is what "
+    "the\n"
     "machine itself shows; get it from the person before it, not from here. A machine that\n"
     "replaces another (new key) revokes that one.\n";
 

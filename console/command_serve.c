@@ -26,10 +26,14 @@ static const char serve_help[] =
     "  --help                show this\n";
 
 static const struct option serve_options[] = {
-    {"config", required_argument, NULL, 'C'}, {"state", required_argument, NULL, 'S'},
-    {"listen", required_argument, NULL, 'L'}, {"name", required_argument, NULL, 'N'},
-    {"certificate", required_argument, NULL, 'c'}, {"key", required_argument, NULL, 'k'},
-    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'C'},
+    {"state", required_argument, NULL, 'S'},
+    {"listen", required_argument, NULL, 'L'},
+    {"name", required_argument, NULL, 'N'},
+    {"certificate", required_argument, NULL, 'c'},
+    {"key", required_argument, NULL, 'k'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool copy_path(char out[PATH_MAX], const char *value)

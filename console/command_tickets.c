@@ -40,15 +40,14 @@ static json_t *split_recipients(const char *text)
 static json_t *bundle_json(const struct bundle *b)
 {
     char ticket[33], machine[65], digest[65], number[BUNDLES_NUMBER_TEXT];
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "ticket",
-                          admin_hex(ticket, b->ticket, 16), "machine",
-                          admin_hex(machine, b->machine, 32), "machine_name", b->machine_name,
-                          "digest", admin_hex(digest, b->digest, 32), "size", (json_int_t)b->size,
-                          "chunks", (json_int_t)b->chunks, "have", (json_int_t)b->have,
-                          "recipients", split_recipients(b->recipients), "consent_time_ms",
-                          (json_int_t)b->consent_time_ms, "begun_time_ms",
-                          (json_int_t)b->begun_time_ms, "touched_time_ms",
-                          (json_int_t)b->touched_time_ms);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "ticket",
+                  admin_hex(ticket, b->ticket, 16), "machine", admin_hex(machine, b->machine, 32),
+                  "machine_name", b->machine_name, "digest", admin_hex(digest, b->digest, 32),
+                  "size", (json_int_t)b->size, "chunks", (json_int_t)b->chunks, "have",
+                  (json_int_t)b->have, "recipients", split_recipients(b->recipients),
+                  "consent_time_ms", (json_int_t)b->consent_time_ms, "begun_time_ms",
+                  (json_int_t)b->begun_time_ms, "touched_time_ms", (json_int_t)b->touched_time_ms);
     if (o && b->number) {
         bundles_number_text(number, b->number);
         json_object_set_new(o, "number", json_string(number));
@@ -186,8 +185,8 @@ static int write_out(struct admin *a, const struct bundle *b, const struct ticke
     if (!result && fsync(fd) != 0)
         result = -errno;
     close(fd);
-    if (!result && renameat2(AT_FDCWD, temporary, AT_FDCWD, t->out,
-                             t->force ? 0 : RENAME_NOREPLACE) != 0)
+    if (!result &&
+        renameat2(AT_FDCWD, temporary, AT_FDCWD, t->out, t->force ? 0 : RENAME_NOREPLACE) != 0)
         result = -errno;
     if (result)
         unlink(temporary);

@@ -189,8 +189,8 @@ int machines_enroll(struct store *store, const char *token, const struct machine
 
 static int count_claims(struct store *store, const uint8_t previous[32], uint64_t *out)
 {
-    sqlite3_stmt *s =
-        store_prepare(store, "SELECT count(*) FROM machines WHERE previous = ? AND state = 'pending'");
+    sqlite3_stmt *s = store_prepare(
+        store, "SELECT count(*) FROM machines WHERE previous = ? AND state = 'pending'");
     store_bind_blob(s, 1, previous, 32);
     int result = store_step(s);
     if (result == 1)
@@ -237,9 +237,10 @@ static int retire_previous(struct store *store, const struct machine *m, uint64_
 {
     if (!m->has_previous)
         return 0;
-    sqlite3_stmt *s = store_prepare(store, "UPDATE machines SET state = 'revoked', changed_ms = ?1"
-                                           " WHERE (id = ?2 OR (previous = ?2 AND state = 'pending'))"
-                                           " AND id != ?3");
+    sqlite3_stmt *s =
+        store_prepare(store, "UPDATE machines SET state = 'revoked', changed_ms = ?1"
+                             " WHERE (id = ?2 OR (previous = ?2 AND state = 'pending'))"
+                             " AND id != ?3");
     store_bind_u64(s, 1, now_ms);
     store_bind_blob(s, 2, m->previous, 32);
     store_bind_blob(s, 3, m->id, 32);

@@ -142,8 +142,8 @@ int peer_write(struct peer *p)
     int code = session_closing(p->session, &reason);
     if (code && !session_next(p->session)) {
         /* lws sends the close frame and waits for the peer's, for a limited time. */
-        lws_close_reason(p->wsi, (enum lws_close_status)code,
-                         (unsigned char *)(uintptr_t)reason, strlen(reason));
+        lws_close_reason(p->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason,
+                         strlen(reason));
         return -1;
     }
     peer_settle(p, clocks_mono_ms());

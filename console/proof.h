@@ -14,8 +14,8 @@
 /* Eight groups of four, seven dashes, terminator. */
 #define PROOF_FINGERPRINT_TEXT 40
 /* RFC 9266: label and length of the channel binding `tls-exporter`. */
-#define PROOF_EXPORTER_LABEL "EXPORTER-Channel-Binding"
-#define PROOF_EXPORTER_BYTES 32
+#define PROOF_EXPORTER_LABEL  "EXPORTER-Channel-Binding"
+#define PROOF_EXPORTER_BYTES  32
 #define PROOF_CHALLENGE_BYTES 32
 
 /* SHA-256 of the public key: the machine's id. */

@@ -21,14 +21,14 @@
 #include "peer.h"
 #include "store.h"
 
-#define TICK_MS           250
-#define EXPIRE_MS         600000
-#define SHUTDOWN_MS       3000
-#define HANDSHAKE_S       10
-#define STRANGERS_MAX     32 /* connections of one address that have not authenticated */
-#define ENROLL_BURST      10 /* refused tokens of one address, and one more each */
-#define ENROLL_DRAIN_MS   6000
-#define CERTIFICATE_DAYS  14 /* to its end, when a warning begins */
+#define TICK_MS          250
+#define EXPIRE_MS        600000
+#define SHUTDOWN_MS      3000
+#define HANDSHAKE_S      10
+#define STRANGERS_MAX    32 /* connections of one address that have not authenticated */
+#define ENROLL_BURST     10 /* refused tokens of one address, and one more each */
+#define ENROLL_DRAIN_MS  6000
+#define CERTIFICATE_DAYS 14 /* to its end, when a warning begins */
 
 struct server {
     const struct config *config;
@@ -109,19 +109,25 @@ static void on_closed(struct peer *p)
     peer_close(p);
 }
 
+/* libwebsockets' own refusals are HTTP/1.0 at this point, which strict clients do not take. */
+static int refuse_request(struct lws *wsi, const char *status)
+{
+    unsigned char answer[LWS_PRE + 128];
+    int n = snprintf((char *)answer + LWS_PRE, sizeof(answer) - LWS_PRE,
+                     "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status);
+    lws_write(wsi, answer + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
+    return -1;
+}
+
 /* What is asked for must be what docs/wire.md says; anything else gets an HTTP answer. */
 static int check_request(struct lws *wsi)
 {
     char path[16];
     int n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
-    if (n < 0 || strcmp(path, "/agent") != 0) {
-        lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL);
-        return -1;
-    }
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0) {
-        lws_return_http_status(wsi, HTTP_STATUS_FORBIDDEN, NULL);
-        return -1;
-    }
+    if (n < 0 || strcmp(path, "/agent") != 0)
+        return refuse_request(wsi, "404 Not Found");
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0)
+        return refuse_request(wsi, "403 Forbidden");
     return 0;
 }
 
@@ -167,11 +173,9 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         return configure_tls(server_of(wsi), user);
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-        lws_return_http_status(wsi, HTTP_STATUS_BAD_REQUEST, NULL);
-        return -1;
+        return refuse_request(wsi, "400 Bad Request");
     case LWS_CALLBACK_HTTP:
-        lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL);
-        return -1;
+        return refuse_request(wsi, "404 Not Found");
     default:
         return 0;
     }
@@ -305,7 +309,8 @@ static int take_state(struct server *server)
     if (server->state < 0 || fstat(server->state, &status) != 0)
         return -errno;
     if (status.st_uid != geteuid() || (status.st_mode & 077)) {
-        log_error("%s: must belong to the user of the console and be closed to others (0700)", path);
+        log_error("%s: must belong to the user of the console and be closed to others (0700)",
+                  path);
         return -EPERM;
     }
     server->lock = openat(server->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

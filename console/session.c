@@ -76,8 +76,7 @@ static void say_challenge(struct session *s)
     sodium_bin2base64(text, sizeof(text), s->challenge, sizeof(s->challenge),
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     session_say(s, json_pack("{s:s, s:i, s:s, s:s}", "type", "challenge", "protocol",
-                             MESSAGE_PROTOCOL, "challenge", text, "console",
-                             s->env->console_name));
+                             MESSAGE_PROTOCOL, "challenge", text, "console", s->env->console_name));
 }
 
 int session_new(struct session **out, const struct session_env *env, const char *address,
@@ -211,9 +210,9 @@ static void handle_authenticate(struct session *s, const struct message_authenti
     set_stage(s, stage, mono_ms);
     if (stage != STAGE_UNENROLLED)
         machines_seen(store, s->machine.id, &s->machine, clocks_wall_ms());
-    log_notice("%s: machine %s connected, %s%s%s", s->address,
-               session_hex(hex, s->machine.id, 32), stage_word(stage),
-               s->machine.has_previous ? ", says that its key changed: " : "", s->machine.reason);
+    log_notice("%s: machine %s connected, %s%s%s", s->address, session_hex(hex, s->machine.id, 32),
+               stage_word(stage), s->machine.has_previous ? ", says that its key changed: " : "",
+               s->machine.reason);
     say_welcome(s);
 }
 
@@ -242,8 +241,7 @@ static void handle_enroll(struct session *s, const struct message_enroll *e, uin
     snprintf(s->machine.os, sizeof(s->machine.os), "%s", e->os);
     s->machine.has_previous = false;
     s->machine.reason[0] = '\0';
-    int result =
-        machines_enroll(s->env->uploads->store, e->token, &s->machine, clocks_wall_ms());
+    int result = machines_enroll(s->env->uploads->store, e->token, &s->machine, clocks_wall_ms());
     if (result == MACHINES_TOKEN_REFUSED) {
         refuse_token(s, mono_ms);
     } else if (result == MACHINES_KNOWN) {
@@ -358,7 +356,8 @@ void session_tick(struct session *s, uint64_t mono_ms)
         s->unsent_since_ms = mono_ms;
     if (s->stage == STAGE_CHALLENGED && over(s->stage_since_ms, SESSION_AUTH_MS, mono_ms))
         what = "no authentication";
-    else if (s->stage == STAGE_UNENROLLED && over(s->stage_since_ms, SESSION_UNENROLLED_MS, mono_ms))
+    else if (s->stage == STAGE_UNENROLLED &&
+             over(s->stage_since_ms, SESSION_UNENROLLED_MS, mono_ms))
         what = "no enrolment";
     else if (over(s->partial_since_ms, SESSION_MESSAGE_MS, mono_ms))
         what = "message not finished";

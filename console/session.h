@@ -17,16 +17,16 @@
 #include "rate.h"
 #include "upload.h"
 
-#define SESSION_UPLOADS_MAX    4
-#define SESSION_ENROLL_MAX     3   /* refused tokens per connection */
-#define SESSION_TEXTS_PER_S    100 /* text messages within one second */
-#define SESSION_CHUNK_WINDOW   8
-#define SESSION_QUEUE_MAX      64 /* unsent messages before the transport stops reading */
-#define SESSION_AUTH_MS        10000
-#define SESSION_UNENROLLED_MS  600000
-#define SESSION_MESSAGE_MS     60000
-#define SESSION_WRITE_MS       60000
-#define SESSION_REASON_MAX     64
+#define SESSION_UPLOADS_MAX   4
+#define SESSION_ENROLL_MAX    3   /* refused tokens per connection */
+#define SESSION_TEXTS_PER_S   100 /* text messages within one second */
+#define SESSION_CHUNK_WINDOW  8
+#define SESSION_QUEUE_MAX     64 /* unsent messages before the transport stops reading */
+#define SESSION_AUTH_MS       10000
+#define SESSION_UNENROLLED_MS 600000
+#define SESSION_MESSAGE_MS    60000
+#define SESSION_WRITE_MS      60000
+#define SESSION_REASON_MAX    64
 
 enum session_close {
     SESSION_CLOSE_GOING_AWAY = 1001,

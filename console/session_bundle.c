@@ -168,8 +168,8 @@ static void take_digests(struct session *s, struct upload **slot, const struct f
 static void take_chunk(struct session *s, struct upload **slot, const struct frame *frame)
 {
     struct bundle done;
-    int result = upload_chunk(*slot, frame->index, frame->content, frame->length, clocks_wall_ms(),
-                              &done);
+    int result =
+        upload_chunk(*slot, frame->index, frame->content, frame->length, clocks_wall_ms(), &done);
     switch (result) {
     case UPLOAD_NEED_CHUNKS:
         say_ack(s, frame->ticket, frame->index);

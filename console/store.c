@@ -134,7 +134,8 @@ int store_open(struct store **out, const char *directory, bool create)
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
         return -ENOMEM;
-    int code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
+    int code =
+        sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
     result = code == SQLITE_OK ? configure(store) : error_of(store->db, code, path);
     if (!result) {
         store->version = store_prepare(store, "PRAGMA data_version");

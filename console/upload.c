@@ -20,7 +20,7 @@ struct upload {
     struct bundle bundle;
     uint8_t *digests; /* bundle.chunks * 32 bytes */
     uint32_t digests_have;
-    uint32_t next; /* chunk */
+    uint32_t next;  /* chunk */
     uint32_t noted; /* the progress that the database knows */
     int fd;
 };

@@ -1,0 +1,249 @@
+"""An agent written from docs/wire.md alone: python3-websockets without its I/O, pyOpenSSL (which can
+export keying material) and python3-cryptography. Shares no code with Cloister."""
+
+import base64
+import hashlib
+import json
+import os
+import select
+import socket
+import struct
+import time
+
+from OpenSSL import SSL
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from websockets.client import ClientConnection
+from websockets.frames import Opcode
+from websockets.uri import parse_uri
+
+CHUNK = 262144
+BOOT_ID = "6b1c5c3e-6d8f-4a5e-9c39-0f5b8f6f2a11"
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+class Closed(Exception):
+    """The console ended the connection; code is None when it did so without a close frame."""
+
+    def __init__(self, code, reason):
+        super().__init__(f"{code} {reason}")
+        self.code, self.reason = code, reason
+
+
+class Key:
+    def __init__(self, seed=None):
+        self.key = Ed25519PrivateKey.from_private_bytes(seed or os.urandom(32))
+        self.public = self.key.public_key().public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.id = sha256(self.public).hex()
+
+    def sign(self, data):
+        return self.key.sign(data)
+
+    def fingerprint(self):
+        digits = base64.b32encode(sha256(b"cloister/v1 fingerprint\0" + self.public)[:20]).decode()
+        return "-".join(digits[i:i + 4] for i in range(0, 32, 4))
+
+
+class Bundle:
+    def __init__(self, key, data, ticket=None, consent_time_ms=1790000000000):
+        self.data, self.ticket = data, ticket or os.urandom(16)
+        self.chunks = [data[i:i + CHUNK] for i in range(0, len(data), CHUNK)]
+        self.digests = [sha256(c) for c in self.chunks]
+        self.digest = sha256(b"".join(self.digests))
+        self.consent_time_ms = consent_time_ms
+        self.signature = key.sign(b"cloister/v1 bundle-origin\0" + self.ticket + self.digest +
+                                  struct.pack("<QQ", len(data), consent_time_ms))
+
+    def begin(self, **changes):
+        m = {"type": "bundle_begin", "ticket": self.ticket.hex(), "digest": self.digest.hex(),
+             "size": len(self.data), "chunk_size": CHUNK, "chunks": len(self.chunks),
+             "recipients": [RECIPIENT], "consent_time_ms": self.consent_time_ms,
+             "signature": b64(self.signature)}
+        m.update(changes)
+        return m
+
+    def header(self, kind, index):
+        return bytes([kind]) + self.ticket + struct.pack("<I", index)
+
+    def digest_frame(self, index=0, count=None):
+        count = len(self.digests) if count is None else count
+        return self.header(2, index) + b"".join(self.digests[index:index + count])
+
+    def chunk_frame(self, index):
+        return self.header(1, index) + self.chunks[index]
+
+
+class Agent:
+    """One connection. Messages are received in order; everything has a deadline."""
+
+    def __init__(self, port, ca, host="127.0.0.1", key=None, path="/agent",
+                 subprotocols=("cloister.v1",), headers=(), connect=True, receive_buffer=None,
+                 timeout=10):
+        self.host, self.key, self.timeout = host, key or Key(), timeout
+        self.inbox = []
+        self.socket = socket.socket(socket.AF_INET)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        self.socket.connect(("127.0.0.1", port))
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        context.load_verify_locations(ca)
+        context.set_verify(SSL.VERIFY_PEER)
+        self.tls = SSL.Connection(context, self.socket)
+        self.tls.set_connect_state()
+        self.socket.setblocking(False)
+        self._retry(self.tls.do_handshake)
+        self.exporter = self.tls.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        self.ws = ClientConnection(parse_uri(f"wss://{host}:{port}{path}"), max_size=None,
+                                   subprotocols=list(subprotocols) or None)
+        if connect:
+            request = self.ws.connect()
+            for name, value in headers:
+                request.headers[name] = value
+            self.ws.send_request(request)
+            self.flush()
+            self.response = self.event()
+            if self.ws.handshake_exc:
+                raise self.ws.handshake_exc
+
+    def _retry(self, call, *args):
+        end = time.monotonic() + self.timeout
+        while True:
+            try:
+                return call(*args)
+            except SSL.WantReadError:
+                wanted = ([self.socket], [])
+            except SSL.WantWriteError:
+                wanted = ([], [self.socket])
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError()
+            select.select(*wanted, [], left)
+
+    def send_raw(self, data):
+        view = memoryview(data)
+        while view:
+            n = self._retry(self.tls.send, bytes(view[:65536]))
+            view = view[n:]
+
+    def flush(self):
+        for data in self.ws.data_to_send():
+            if data:
+                self.send_raw(data)
+
+    def event(self):
+        """The next response or frame."""
+        while not self.inbox:
+            try:
+                data = self._retry(self.tls.recv, 65536)
+            except (SSL.ZeroReturnError, SSL.SysCallError, SSL.Error, ConnectionError) as e:
+                raise Closed(None, repr(e)) from e
+            if not data:
+                raise Closed(None, "end of file")
+            self.ws.receive_data(data)
+            self.inbox += self.ws.events_received()
+            try:
+                self.flush()
+            except (SSL.Error, OSError):
+                pass
+        return self.inbox.pop(0)
+
+    def frame(self):
+        while True:
+            f = self.event()
+            if f.opcode == Opcode.CLOSE:
+                code = struct.unpack("!H", f.data[:2])[0] if f.data else None
+                raise Closed(code, f.data[2:].decode())
+            if f.opcode in (Opcode.PING, Opcode.PONG):
+                continue
+            return f
+
+    def receive(self, kind=None):
+        f = self.frame()
+        assert f.opcode == Opcode.TEXT, f
+        message = json.loads(f.data)
+        assert kind is None or message["type"] == kind, message
+        return message
+
+    def text(self, data):
+        self.ws.send_text(data if isinstance(data, bytes) else data.encode())
+        self.flush()
+
+    def send(self, message):
+        self.text(json.dumps(message))
+
+    def binary(self, data):
+        self.ws.send_binary(data)
+        self.flush()
+
+    def ask(self, message, kind=None):
+        self.send(message)
+        return self.receive(kind)
+
+    def proof(self, challenge, host=None, exporter=None, key=None):
+        host = (host or self.host).encode()
+        return (key or self.key).sign(
+            b"cloister/v1 console-auth\0" + struct.pack("<H", len(host)) + host + challenge +
+            (exporter or self.exporter))
+
+    def authentication(self, challenge, **changes):
+        m = {"type": "authenticate", "protocol": 1, "public_key": b64(self.key.public),
+             "machine_id": self.key.id, "host": self.host, "agent_version": "0.1.0",
+             "boot_id": BOOT_ID, "signature": b64(self.proof(challenge))}
+        m.update(changes)
+        return m
+
+    def challenge(self):
+        m = self.receive("challenge")
+        value = base64.urlsafe_b64decode(m["challenge"] + "=")
+        assert len(value) == 32 and m["protocol"] == 1
+        return value
+
+    def authenticate(self, **changes):
+        return self.ask(self.authentication(self.challenge(), **changes), "welcome")
+
+    def enroll(self, token, name="desk-17"):
+        return self.ask({"type": "enroll", "token": token, "name": name, "os": "Debian 12"})
+
+    def upload(self, bundle, begin=True):
+        """Sends what the console lacks of a bundle, within the window; returns bundle_done."""
+        answer = self.ask(bundle.begin())
+        if answer["type"] == "bundle_digests":
+            self.binary(bundle.digest_frame(answer["next"]))
+            answer = self.receive()
+        if answer["type"] != "bundle_ready":
+            return answer
+        sent = acknowledged = answer["have"]
+        while True:
+            while sent < len(bundle.chunks) and sent - acknowledged < 8:
+                self.binary(bundle.chunk_frame(sent))
+                sent += 1
+            answer = self.receive()
+            if answer["type"] != "chunk":
+                return answer
+            acknowledged = answer["index"] + 1
+
+    def expect_close(self):
+        """Receives until the console closes; returns (code, reason)."""
+        try:
+            while True:
+                self.frame()
+        except Closed as e:
+            return e.code, e.reason
+
+    def close(self):
+        try:
+            self.tls.shutdown()
+        except SSL.Error:
+            pass
+        self.socket.close()
