@@ -39,6 +39,15 @@ int locked_bytes_append(struct locked_bytes *bytes, const void *data, size_t len
     return 0;
 }
 
+int locked_bytes_reserve(struct locked_bytes *bytes, size_t capacity)
+{
+    if (capacity <= bytes->capacity)
+        return 0;
+    if (capacity > SIZE_MAX / 4)
+        return -ENOMEM;
+    return resize(bytes, (capacity + PAGE - 1) / PAGE * PAGE);
+}
+
 void locked_bytes_trim(struct locked_bytes *bytes)
 {
     size_t pages = (bytes->length + PAGE - 1) / PAGE * PAGE;

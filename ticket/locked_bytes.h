@@ -20,6 +20,9 @@ struct locked_bytes {
 /* Appends; an argument may not lie inside. Returns 0 or -ENOMEM (then nothing changed). */
 int locked_bytes_append(struct locked_bytes *bytes, const void *data, size_t length);
 
+/* Makes room for `capacity` bytes in all. Returns 0 or -ENOMEM. */
+int locked_bytes_reserve(struct locked_bytes *bytes, size_t capacity);
+
 /* Gives back what lies more than a page behind the end. Keeps everything when memory is short. */
 void locked_bytes_trim(struct locked_bytes *bytes);
 

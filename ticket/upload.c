@@ -1,0 +1,253 @@
+#include "upload.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Chunks handed over and not yet taken: enough to keep the connection busy. */
+#define WINDOW 4
+/* Between two attempts to begin; the schema's quota is 5 a second. */
+#define RETRY_MS 1000
+
+/* A chunk on its way. */
+struct sent {
+    uint32_t request; /* 0: free */
+    uint32_t index;
+};
+
+struct upload {
+    struct agent *agent;
+    const struct chunk_list *chunks;
+    enum upload_state state;
+    uint32_t request; /* Consent, BundleBegin or BundleFinish under way; 0: none */
+    struct sent window[WINDOW];
+    uint32_t next;  /* chunk to send */
+    uint32_t taken; /* chunks below this are taken */
+    uint64_t now_ms, not_before_ms;
+    char number[48], why[192];
+};
+
+static void fail(struct upload *upload, const char *why)
+{
+    upload->state = UPLOAD_FAILED;
+    upload->request = 0;
+    memset(upload->window, 0, sizeof(upload->window));
+    snprintf(upload->why, sizeof(upload->why), "%s", why);
+}
+
+/* The connection is gone: the answers to what is under way no longer matter. */
+static void wait_for_console(struct upload *upload)
+{
+    upload->state = UPLOAD_WAITING;
+    upload->request = 0;
+    memset(upload->window, 0, sizeof(upload->window));
+    upload->not_before_ms = upload->now_ms + RETRY_MS;
+}
+
+static void ask(struct upload *upload, uint16_t number, const void *body)
+{
+    if (agent_ask(upload->agent, number, body, NULL, 0, &upload->request))
+        fail(upload, "the agent is gone");
+}
+
+/* As the broker computes it of its configuration: each recipient and a line feed. */
+static void recipients_digest(const ipc_TicketConfig *config, uint8_t out[32])
+{
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    for (pb_size_t i = 0; i < config->recipients_count; i++) {
+        const char *text = config->recipients[i];
+        crypto_hash_sha256_update(&state, (const uint8_t *)text, strlen(text));
+        crypto_hash_sha256_update(&state, (const uint8_t *)"\n", 1);
+    }
+    crypto_hash_sha256_final(&state, out);
+}
+
+int upload_new(struct upload **out, struct agent *agent, const struct chunk_list *chunks)
+{
+    struct upload *upload = calloc(1, sizeof(*upload));
+    if (!upload)
+        return -ENOMEM;
+    upload->agent = agent;
+    upload->chunks = chunks;
+    const ipc_TicketConfig *config = agent_config(agent);
+    ipc_Consent consent = {.size = chunk_list_size(chunks)};
+    memcpy(consent.ticket, config->ticket, sizeof(consent.ticket));
+    memcpy(consent.digest, chunk_list_digest(chunks), sizeof(consent.digest));
+    recipients_digest(config, consent.recipients_digest);
+    int result = agent_ask(agent, IPC_CONSENT, &consent, chunk_list_digests(chunks),
+                           (size_t)chunk_list_count(chunks) * CHUNK_DIGEST_BYTES, &upload->request);
+    if (result) {
+        free(upload);
+        return result;
+    }
+    *out = upload;
+    return 0;
+}
+
+struct upload *upload_free(struct upload *upload)
+{
+    free(upload);
+    return NULL;
+}
+
+static bool worth_waiting(ipc_RefusalReason reason)
+{
+    return reason == ipc_RefusalReason_NOT_RUNNING || reason == ipc_RefusalReason_PEER_GONE ||
+           reason == ipc_RefusalReason_BUSY || reason == ipc_RefusalReason_TIMED_OUT;
+}
+
+static void on_refused(struct upload *upload, const struct message *message)
+{
+    ipc_Refused refused;
+    if (envelope_decode(&message->envelope, &refused) != ENVELOPE_OK)
+        fail(upload, "the agent's answer makes no sense");
+    else if (upload->state != UPLOAD_CONSENTING && worth_waiting(refused.reason))
+        wait_for_console(upload);
+    else
+        fail(upload, refused.detail[0] ? refused.detail : "the agent refused");
+}
+
+static void on_ready(struct upload *upload, const struct message *message)
+{
+    ipc_BundleReady ready;
+    if (message->envelope.number != IPC_BUNDLE_READY ||
+        envelope_decode(&message->envelope, &ready) != ENVELOPE_OK ||
+        ready.next_chunk > chunk_list_count(upload->chunks)) {
+        fail(upload, "the agent's answer makes no sense");
+        return;
+    }
+    upload->next = upload->taken = ready.next_chunk;
+    upload->state = UPLOAD_SENDING;
+}
+
+static void on_receipt(struct upload *upload, const struct message *message)
+{
+    ipc_BundleReceipt receipt;
+    if (message->envelope.number != IPC_BUNDLE_RECEIPT ||
+        envelope_decode(&message->envelope, &receipt) != ENVELOPE_OK) {
+        fail(upload, "the agent's answer makes no sense");
+        return;
+    }
+    snprintf(upload->number, sizeof(upload->number), "%s", receipt.number);
+    upload->state = UPLOAD_DONE;
+}
+
+static void on_taken(struct upload *upload, const struct message *message, struct sent *sent)
+{
+    ipc_ChunkTaken taken;
+    if (message->envelope.number != IPC_CHUNK_TAKEN ||
+        envelope_decode(&message->envelope, &taken) != ENVELOPE_OK || taken.index != sent->index) {
+        fail(upload, "the agent's answer makes no sense");
+        return;
+    }
+    *sent = (struct sent){0};
+    if (taken.index >= upload->taken)
+        upload->taken = taken.index + 1;
+}
+
+static void on_answer(struct upload *upload, const struct message *message)
+{
+    upload->request = 0;
+    if (message->envelope.number == IPC_REFUSED)
+        on_refused(upload, message);
+    else if (upload->state == UPLOAD_CONSENTING && message->envelope.number == IPC_CONSENT_GRANTED)
+        upload->state = UPLOAD_WAITING;
+    else if (upload->state == UPLOAD_WAITING)
+        on_ready(upload, message);
+    else if (upload->state == UPLOAD_FINISHING)
+        on_receipt(upload, message);
+    else
+        fail(upload, "the agent's answer makes no sense");
+}
+
+bool upload_message(struct upload *upload, const struct message *message)
+{
+    uint32_t request = message->envelope.request;
+    if (request == 0)
+        return false;
+    if (request == upload->request) {
+        on_answer(upload, message);
+        return true;
+    }
+    for (int i = 0; i < WINDOW; i++) {
+        if (upload->window[i].request != request)
+            continue;
+        if (message->envelope.number == IPC_REFUSED)
+            on_refused(upload, message);
+        else
+            on_taken(upload, message, &upload->window[i]);
+        return true;
+    }
+    return false;
+}
+
+static bool send_chunk(struct upload *upload, struct sent *slot)
+{
+    size_t length;
+    const uint8_t *chunk = chunk_list_chunk(upload->chunks, upload->next, &length);
+    ipc_BundleChunk body = {.index = upload->next};
+    if (agent_ask(upload->agent, IPC_BUNDLE_CHUNK, &body, chunk, length, &slot->request)) {
+        fail(upload, "the agent is gone");
+        return false;
+    }
+    slot->index = upload->next++;
+    return true;
+}
+
+static void send_more(struct upload *upload)
+{
+    const uint32_t count = chunk_list_count(upload->chunks);
+    bool idle = true;
+    for (int i = 0; i < WINDOW; i++) {
+        if (!upload->window[i].request && upload->next < count &&
+            !send_chunk(upload, &upload->window[i]))
+            return;
+        idle &= !upload->window[i].request;
+    }
+    if (idle && upload->next == count) {
+        const ipc_BundleFinish body = ipc_BundleFinish_init_zero;
+        upload->state = UPLOAD_FINISHING;
+        ask(upload, IPC_BUNDLE_FINISH, &body);
+    }
+}
+
+int upload_tick(struct upload *upload, uint64_t now_ms)
+{
+    upload->now_ms = now_ms;
+    if (upload->state == UPLOAD_SENDING)
+        send_more(upload);
+    if (upload->state != UPLOAD_WAITING || upload->request ||
+        !agent_connected_to_console(upload->agent))
+        return -1;
+    if (now_ms < upload->not_before_ms)
+        return (int)(upload->not_before_ms - now_ms);
+    const ipc_BundleBegin body = ipc_BundleBegin_init_zero;
+    upload->not_before_ms = now_ms + RETRY_MS;
+    ask(upload, IPC_BUNDLE_BEGIN, &body);
+    return -1;
+}
+
+enum upload_state upload_state(const struct upload *upload)
+{
+    return upload->state;
+}
+
+uint64_t upload_progress(const struct upload *upload)
+{
+    uint64_t bytes = (uint64_t)upload->taken * CHUNK_BYTES;
+    uint64_t size = chunk_list_size(upload->chunks);
+    return bytes < size ? bytes : size;
+}
+
+const char *upload_number(const struct upload *upload)
+{
+    return upload->number;
+}
+
+const char *upload_why(const struct upload *upload)
+{
+    return upload->why;
+}
