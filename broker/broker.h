@@ -1,7 +1,8 @@
 /*
  * cloister-broker: the state of the unprivileged half, and what its parts call of one another.
  *
- *   broker_main.c     start, the loop's deadlines, shutdown
+ *   broker_main.c     start, lock, shutdown
+ *   broker_tick.c     the deadlines of all parts
  *   monitor_link.c    the fixed-size messages to and from the monitor
  *   supervisor.c      which workers should run, their back-off
  *   door.c            the users' way in
@@ -102,7 +103,9 @@ struct broker {
     size_t address_count;
 };
 
-/* ---- broker_main.c ---- */
+/* ---- broker_tick.c ---- */
+/* Runs what is due; returns for how many ms the loop may sleep, -1: for ever. */
+int broker_tick(struct broker *b);
 uint32_t broker_random(void);
 
 /* ---- monitor_link.c ---- */

@@ -17,12 +17,6 @@
 
 extern const struct sandbox_filter broker_filter;
 
-uint32_t broker_random(void)
-{
-    uint32_t n;
-    return getrandom(&n, sizeof(n), 0) == sizeof(n) ? n : 0;
-}
-
 __attribute__((noreturn)) static void fail(const char *what, int error)
 {
     log_error("%s: %s", what, strerror(error));
@@ -110,40 +104,6 @@ static void prepare(struct broker *b)
         log_warning("this build runs with the weaker \"%s\" policy overlay", sandbox_overlay());
 }
 
-/* Clients that did not say Hello in time. */
-static uint64_t clients_tick(struct broker *b, uint64_t now)
-{
-    uint64_t next = UINT64_MAX;
-    for (size_t i = 0; i < CLIENTS_MAX; i++) {
-        struct client *c = &b->clients[i];
-        if (!c->used || !c->peer->deadline_ms)
-            continue;
-        if (c->peer->deadline_ms <= now)
-            door_end(b, c->peer);
-        else if (c->peer->deadline_ms < next)
-            next = c->peer->deadline_ms;
-    }
-    return next;
-}
-
-/* Runs what is due; returns how long the loop may sleep. */
-static int tick(struct broker *b)
-{
-    uint64_t now = monotonic_ms();
-    uint64_t next[] = {
-        connection_tick(b, now),
-        supervisor_tick(b, now),
-        router_tick(b, now),
-        clients_tick(b, now),
-    };
-    uint64_t first = UINT64_MAX;
-    for (size_t i = 0; i < sizeof(next) / sizeof(next[0]); i++)
-        first = next[i] < first ? next[i] : first;
-    if (first == UINT64_MAX)
-        return -1;
-    return first <= now ? 0 : first - now > 60000 ? 60000 : (int)(first - now);
-}
-
 /* Clients hear that it is over; the workers end with their channels when this process does. */
 static void stop(struct broker *b)
 {
@@ -164,7 +124,7 @@ int main(void)
     connection_init(&b);
     monitor_send(&b, MONITOR_READY, NULL);
     while (!b.stop_at_ms) {
-        int error = event_loop_run(b.loop, tick(&b));
+        int error = event_loop_run(b.loop, broker_tick(&b));
         if (error)
             fail("epoll_wait", -error);
     }

@@ -1,0 +1,409 @@
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define DEADLINE_MS 20000
+
+/* ---- the broker ---- */
+
+static void configure(struct world *w)
+{
+    struct agent_config *c = &w->config;
+    c->magic = AGENT_CONFIG_MAGIC;
+    c->size = sizeof(*c);
+    snprintf(c->runtime_dir, sizeof(c->runtime_dir), "%s", w->folder);
+    c->capture.screenshots = 1;
+    snprintf(c->console.host, sizeof(c->console.host), "192.0.2.1");
+    c->console.port = 443;
+    c->ticket.gid = getegid();
+    c->ticket.per_uid_connections = 4;
+    c->ticket.max_bundle = 1u << 30;
+    c->ticket.recipient_count = 1;
+    snprintf(c->ticket.recipients[0], sizeof(c->ticket.recipients[0]),
+             "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p");
+}
+
+struct world *world_new(void)
+{
+    static struct world w; /* large */
+    memset(&w, 0, sizeof(w));
+    strcpy(w.folder, "/tmp/refusal.XXXXXX");
+    assert_non_null(mkdtemp(w.folder));
+    char path[64];
+    snprintf(path, sizeof(path), "%s/chan", w.folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/door", w.folder);
+    assert_int_equal(mkdir(path, 0711), 0);
+    assert_int_equal(chmod(w.folder, 0755), 0);
+    configure(&w);
+    log_set_level(getenv("VERBOSE") ? LOG_DEBUG : LOG_EMERG);
+
+    struct broker *b = &w.b;
+    b->config = &w.config;
+    b->loop = event_loop_new();
+    b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    b->monitor_fd = pair[0];
+    w.monitor = pair[1];
+    b->wake_source = (struct event_source){.fd = b->wake_fd, .ready = router_wake, .context = b};
+    b->monitor_source =
+        (struct event_source){.fd = b->monitor_fd, .ready = monitor_ready, .context = b};
+    assert_int_equal(event_loop_add(b->loop, &b->wake_source), 0);
+    assert_int_equal(event_loop_add(b->loop, &b->monitor_source), 0);
+    assert_int_equal(door_open(b), 0);
+    supervisor_init(b);
+    connection_init(b);
+    b->uplink_retry_at_ms = 0; /* the test decides when uplink starts */
+    return &w;
+}
+
+void world_free(struct world *w)
+{
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        if (w->b.clients[i].used)
+            door_end(&w->b, w->b.clients[i].peer);
+    for (int i = 0; i < SUPERVISED; i++) {
+        channel_free(w->ends[i].channel);
+        log_pipe_close(&w->b.workers[i].log);
+        if (w->b.workers[i].peer)
+            peer_end(&w->b, w->b.workers[i].peer);
+    }
+    close(w->b.door_control_fd);
+    close(w->b.door_ticket_fd);
+    close(w->b.monitor_fd);
+    close(w->b.wake_fd);
+    close(w->b.loop);
+    close(w->monitor);
+    char command[64];
+    snprintf(command, sizeof(command), "rm -rf %s", w->folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- the monitor, played ---- */
+
+static void send_to_broker(struct world *w, struct monitor_message m, int fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec part = {.iov_base = &m, .iov_len = sizeof(m)};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd >= 0) {
+        header.msg_control = &control;
+        header.msg_controllen = sizeof(control);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    }
+    assert_int_equal(sendmsg(w->monitor, &header, 0), sizeof(m));
+}
+
+static void on_start(struct world *w, const struct monitor_message *m)
+{
+    int log[2];
+    assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
+    struct monitor_message started = *m;
+    started.op = MONITOR_STARTED;
+    started.pid = getpid();
+    started.uid = geteuid();
+    send_to_broker(w, started, log[0]);
+    close(log[0]);
+    close(log[1]);
+    w->ends[m->slot] =
+        (struct worker_end){.generation = m->generation, .kills = w->ends[m->slot].kills};
+}
+
+static void on_release(struct world *w, const struct monitor_message *m)
+{
+    struct worker_end *end = &w->ends[m->slot];
+    char path[108];
+    assert_int_equal(monitor_channel_path(path, sizeof(path), w->folder, m->slot, m->generation),
+                     0);
+    assert_int_equal(channel_dial(&end->channel, path, w->b.workers[m->slot].kind, false), 0);
+    ipc_Hello hello;
+    memcpy(hello.schema_digest, ipc_schema_digest, sizeof(hello.schema_digest));
+    assert_int_equal(channel_send(end->channel, IPC_HELLO, 1, &hello, NULL, 0), CHANNEL_OK);
+}
+
+static void on_kill(struct world *w, const struct monitor_message *m)
+{
+    struct worker_end *end = &w->ends[m->slot];
+    if (end->generation != m->generation)
+        return;
+    end->channel = channel_free(end->channel);
+    end->killed = true;
+    end->kills++;
+    end->generation = 0;
+    struct monitor_message exited = *m;
+    exited.op = MONITOR_EXITED;
+    exited.pid = getpid();
+    exited.code = CLD_KILLED;
+    exited.value = SIGKILL;
+    send_to_broker(w, exited, -1);
+}
+
+static bool play_monitor(struct world *w)
+{
+    struct monitor_message m;
+    ssize_t n = recv(w->monitor, &m, sizeof(m), MSG_DONTWAIT);
+    if (n < 0)
+        return false;
+    assert_int_equal(n, sizeof(m));
+    if (m.op == MONITOR_START)
+        on_start(w, &m);
+    else if (m.op == MONITOR_RELEASE)
+        on_release(w, &m);
+    else if (m.op == MONITOR_KILL)
+        on_kill(w, &m);
+    return true;
+}
+
+/* ---- running ---- */
+
+void world_run(struct world *w, bool (*done)(struct world *w, void *arg), void *arg)
+{
+    uint64_t deadline = monotonic_ms() + DEADLINE_MS;
+    while (!done(w, arg)) {
+        if (monotonic_ms() > deadline)
+            fail_msg("the broker did not do what was awaited");
+        int wait = broker_tick(&w->b);
+        assert_int_equal(event_loop_run(w->b.loop, wait < 0 || wait > 1 ? 1 : wait), 0);
+        while (play_monitor(w))
+            ;
+    }
+}
+
+static bool rounds_over(struct world *w, void *arg)
+{
+    (void)w;
+    int *rounds = arg;
+    return (*rounds)-- == 0;
+}
+
+void world_settle(struct world *w)
+{
+    int rounds = 20;
+    world_run(w, rounds_over, &rounds);
+}
+
+static bool has_message(struct world *w, void *arg)
+{
+    (void)w;
+    struct {
+        struct channel *channel;
+        struct message *out;
+    } *a = arg;
+    enum envelope_outcome why;
+    return channel_receive(a->channel, a->out, &why) == CHANNEL_OK;
+}
+
+void world_receive(struct world *w, struct channel *channel, struct message *out)
+{
+    struct {
+        struct channel *channel;
+        struct message *out;
+    } arg = {channel, out};
+    world_run(w, has_message, &arg);
+}
+
+/* ---- workers ---- */
+
+static bool is_dialled(struct world *w, void *arg)
+{
+    return w->ends[*(int *)arg].channel != NULL;
+}
+
+static bool is_serving(struct world *w, void *arg)
+{
+    return supervisor_serving(&w->b, w->b.workers[*(int *)arg].kind) != NULL;
+}
+
+static bool is_settled(struct world *w, void *arg)
+{
+    struct peer *peer = w->b.workers[*(int *)arg].peer;
+    return !peer || !peer->condemned;
+}
+
+void world_worker(struct world *w, int index, enum ipc_phase phase)
+{
+    struct supervised *s = &w->b.workers[index];
+    world_run(w, is_settled, &index);
+    if (!s->peer) {
+        /* The test's patience is not what the back-off protects. */
+        backoff_reset(&s->backoff);
+        supervisor_want(&w->b, s->kind);
+        w->b.uplink_retry_at_ms = 0;
+    }
+    world_run(w, is_dialled, &index);
+    struct worker_end *end = &w->ends[index];
+    if (end->serving)
+        return;
+    struct message welcome;
+    world_receive(w, end->channel, &welcome);
+    assert_int_equal(welcome.envelope.number, IPC_WELCOME);
+    message_free(&welcome);
+    if (phase == IPC_PHASE_START)
+        return;
+    ipc_Ready ready = {.has_lock = true, .lock = {.seccomp_mode = 2, .no_new_privs = true}};
+    assert_int_equal(channel_send(end->channel, IPC_READY, 0, &ready, NULL, 0), CHANNEL_OK);
+    world_run(w, is_serving, &index);
+    end->serving = true;
+}
+
+void world_all_serve(struct world *w)
+{
+    for (int i = 0; i < SUPERVISED; i++)
+        world_worker(w, i, IPC_PHASE_SERVE);
+    w->b.uplink.phase = ipc_UplinkPhase_UPLINK_APPROVED;
+    w->b.uplink_retry_at_ms = 0;
+}
+
+/* ---- clients ---- */
+
+const uint8_t *bundle_bytes(void)
+{
+    static uint8_t bytes[BUNDLE_SIZE];
+    if (bytes[1] == 0)
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (uint8_t)(i * 7 + i / 1021);
+    return bytes;
+}
+
+void bundle_consent(struct world *w, const struct client_end *c, ipc_Consent *out,
+                    uint8_t list[BUNDLE_CHUNKS * CONSENT_DIGEST])
+{
+    *out = (ipc_Consent){.size = BUNDLE_SIZE};
+    for (size_t i = 0; i < BUNDLE_CHUNKS; i++)
+        consent_sha256(list + i * CONSENT_DIGEST, bundle_bytes() + i * CONSENT_CHUNK,
+                       i + 1 < BUNDLE_CHUNKS ? CONSENT_CHUNK : 1000);
+    consent_sha256(out->digest, list, BUNDLE_CHUNKS * CONSENT_DIGEST);
+    memcpy(out->ticket, c->ticket, sizeof(out->ticket));
+    ticket_recipients_digest(&w->config, out->recipients_digest);
+}
+
+static void consent(struct world *w, struct client_end *c)
+{
+    ipc_Consent said;
+    uint8_t list[BUNDLE_CHUNKS * CONSENT_DIGEST];
+    bundle_consent(w, c, &said, list);
+    assert_int_equal(channel_send(c->channel, IPC_CONSENT, 2, &said, list, sizeof(list)),
+                     CHANNEL_OK);
+    struct message m;
+    world_receive(w, w->ends[RUN_VAULT].channel, &m);
+    assert_int_equal(m.envelope.number, IPC_SIGN_ORIGIN);
+    ipc_OriginSigned signature = {.signature = {1}};
+    assert_int_equal(channel_send(w->ends[RUN_VAULT].channel, IPC_ORIGIN_SIGNED, m.envelope.request,
+                                  &signature, NULL, 0),
+                     CHANNEL_OK);
+    message_free(&m);
+    world_receive(w, c->channel, &m);
+    assert_int_equal(m.envelope.number, IPC_CONSENT_GRANTED);
+    message_free(&m);
+}
+
+struct door_answer {
+    int fd;
+    char said[192];
+};
+
+static bool door_answered(struct world *w, void *arg)
+{
+    (void)w;
+    struct door_answer *a = arg;
+    ssize_t n = recv(a->fd, a->said, sizeof(a->said) - 1, MSG_DONTWAIT);
+    if (n > 0)
+        a->said[n] = '\0';
+    return n >= 0;
+}
+
+static int knock(struct world *w, const char *name)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/door/%s", w->folder, name);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    return fd;
+}
+
+void expect_turned_away(struct world *w, const char *name, const char *why)
+{
+    struct door_answer answer = {.fd = knock(w, name)};
+    world_run(w, door_answered, &answer);
+    assert_memory_equal(answer.said, "no ", 3);
+    assert_string_equal(answer.said + 3, why);
+    close(answer.fd);
+}
+
+void world_client(struct world *w, struct client_end *c, enum ipc_peer kind, enum ipc_phase phase)
+{
+    /* An ordinary user's command line: the kernel notes the effective uid at connect(2). */
+    uid_t self = geteuid();
+    if (kind == IPC_PEER_CONTROL)
+        assert_int_equal(seteuid(65534), 0);
+    *c = (struct client_end){.door = knock(w, kind == IPC_PEER_TICKET ? "ticket" : "control")};
+    uid_t theirs = geteuid();
+    assert_int_equal(seteuid(self), 0);
+    struct door_answer answer = {.fd = c->door};
+    world_run(w, door_answered, &answer);
+    if (strncmp(answer.said, "ok ", 3) != 0)
+        fail_msg("turned away: %s", answer.said);
+    assert_int_equal(seteuid(theirs), 0);
+    assert_int_equal(channel_dial(&c->channel, answer.said + 3, kind, false), 0);
+    assert_int_equal(seteuid(self), 0);
+    if (phase == IPC_PHASE_START)
+        return;
+    ipc_Hello hello;
+    memcpy(hello.schema_digest, ipc_schema_digest, sizeof(hello.schema_digest));
+    assert_int_equal(channel_send(c->channel, IPC_HELLO, 1, &hello, NULL, 0), CHANNEL_OK);
+    struct message m;
+    world_receive(w, c->channel, &m);
+    assert_int_equal(m.envelope.number, IPC_WELCOME);
+    static ipc_Welcome welcome;
+    assert_int_equal(envelope_decode(&m.envelope, &welcome), ENVELOPE_OK);
+    memcpy(c->ticket, welcome.config.ticket.ticket, sizeof(c->ticket));
+    message_free(&m);
+    if (phase == IPC_PHASE_CONSENTED)
+        consent(w, c);
+    if (phase == IPC_PHASE_CLOSED) {
+        ipc_TicketCancel cancel = {0};
+        assert_int_equal(channel_send(c->channel, IPC_TICKET_CANCEL, 0, &cancel, NULL, 0),
+                         CHANNEL_OK);
+        world_settle(w);
+    }
+}
+
+bool client_gone(struct client_end *c)
+{
+    char byte;
+    c->gone = c->gone || recv(c->door, &byte, 1, MSG_DONTWAIT) == 0;
+    return c->gone;
+}
+
+void world_client_end(struct client_end *c)
+{
+    c->channel = channel_free(c->channel);
+    close(c->door);
+}
