@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,7 +22,22 @@
 #define LOCK_PR_GET_MDWE           66
 #define LOCK_MDWE_REFUSE_EXEC_GAIN 1UL
 
+#define LOCK_VARIABLES_MAX 4
+
 static bool files_closed;
+static struct {
+    const char *name;
+    const char *value;
+} variables[LOCK_VARIABLES_MAX];
+static size_t variable_count;
+
+void sandbox_variable(const char *name, const char *value)
+{
+    if (variable_count == LOCK_VARIABLES_MAX)
+        return;
+    variables[variable_count].name = name;
+    variables[variable_count++].value = value;
+}
 
 const char *sandbox_overlay(void)
 {
@@ -48,7 +65,8 @@ int sandbox_early(void)
     struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0)
         return -errno;
-    if (mallopt(M_ARENA_MAX, 1) != 1)
+    /* AddressSanitizer's allocator has no arenas, and its mallopt refuses. */
+    if (sandbox_overlay() == NULL && mallopt(M_ARENA_MAX, 1) != 1)
         return -ENOMEM;
     int signal_number = 0;
     if (prctl(PR_GET_PDEATHSIG, &signal_number) != 0)
@@ -99,12 +117,36 @@ static int decide_secret_memory(const struct sandbox_filter *filter, struct sand
     return 0;
 }
 
+/* Replaces the ${variable} at the start of `path`. */
+static int expand(char *out, size_t capacity, const char *path)
+{
+    const char *value = "";
+    const char *rest = path;
+    if (strncmp(path, "${", 2) == 0) {
+        const char *end = strchr(path, '}');
+        size_t length = end == NULL ? 0 : (size_t)(end - path) - 2;
+        value = NULL;
+        for (size_t i = 0; i < variable_count; i++)
+            if (strlen(variables[i].name) == length &&
+                strncmp(variables[i].name, path + 2, length) == 0)
+                value = variables[i].value;
+        if (value == NULL)
+            return -ENOKEY;
+        rest = end + 1;
+    }
+    int n = snprintf(out, capacity, "%s%s", value, rest);
+    return n < 0 || (size_t)n >= capacity ? -ENAMETOOLONG : 0;
+}
+
 static int leave_keeps(const struct sandbox_filter *filter, int ruleset, int abi)
 {
     int result = landlock_leave(ruleset, abi, "/proc", POLICY_READ);
     for (size_t i = 0; result == 0 && i < filter->keep_count; i++) {
         const struct sandbox_keep *keep = &filter->keeps[i];
-        result = landlock_leave(ruleset, abi, keep->path, keep->rights);
+        char path[PATH_MAX];
+        result = expand(path, sizeof(path), keep->path);
+        if (result == 0)
+            result = landlock_leave(ruleset, abi, path, keep->rights);
         if (result == -ENOENT && keep->optional)
             result = 0;
     }

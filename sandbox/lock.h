@@ -52,6 +52,13 @@ struct sandbox_report {
 int sandbox_early(void);
 
 /*
+ * Says what a ${variable} means that the policy's `stays` mounts begin with ("runtime"), as the
+ * monitor told the launcher. `value` is an absolute path and is kept by reference. Before
+ * sandbox_files, which fails if one that it needs is missing.
+ */
+void sandbox_variable(const char *name, const char *value);
+
+/*
  * Closes the file system: gives up the CAP_IPC_LOCK that the launcher may have left, sets
  * PR_SET_MDWE, decides the kind of secret memory if the policy uses it, enters a Landlock domain
  * that holds nothing but /proc (own process) and what the policy says `stays`, and probes that a

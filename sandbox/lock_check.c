@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "secret_memory.h"
@@ -198,6 +199,13 @@ static int is_anonymous(const char *name)
     return 0;
 }
 
+/* Its path may lie outside the private root, so its number tells. */
+static int is_null(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
 static int descriptor_is_expected(const struct sandbox_filter *filter, DIR *list, const char *entry)
 {
     char *end;
@@ -211,9 +219,7 @@ static int descriptor_is_expected(const struct sandbox_filter *filter, DIR *list
     if (n < 0)
         return 0;
     name[n] = '\0';
-    if (fd < 3 && strcmp(name, "/dev/null") == 0)
-        return 1;
-    return is_anonymous(name);
+    return is_anonymous(name) || (fd < 3 && is_null((int)fd));
 }
 
 int lock_check_descriptors(const struct sandbox_filter *filter)

@@ -101,7 +101,7 @@ extern const struct policy *const cloister_policies[];
 
 /* A mount whose contents the worker may still open after its lock. */
 struct sandbox_keep {
-    const char *path; /* in the private root */
+    const char *path; /* in the private root; may begin with ${variable}, see sandbox_variable */
     uint32_t rights;  /* enum policy_right */
     bool optional;
 };

@@ -22,6 +22,20 @@ static bool has_proc(const struct document *document)
     return false;
 }
 
+/* A mount within another's target would be made wherever that one's contents lead. */
+static void check_nesting(struct document *document)
+{
+    for (size_t i = 0; i < document->mount_count; i++)
+        for (size_t j = 0; j < document->mount_count; j++) {
+            const char *outer = document->mounts[i].mount.target;
+            const char *inner = document->mounts[j].mount.target;
+            size_t length = strlen(outer);
+            if (strncmp(inner, outer, length) == 0 && inner[length] == '/')
+                complain(document, document->mounts[j].place, "%s lies within the mount %s", inner,
+                         outer);
+        }
+}
+
 void document_check(struct document *document)
 {
     struct place place = {document->file, 0};
@@ -41,5 +55,6 @@ void document_check(struct document *document)
         complain(document, place, "\"mount proc\" is missing: the lock reads itself back there");
     if (document->user.set && document->user.text && strcmp(document->user.text, "root") == 0)
         complain(document, document->user.place, "a worker is not root");
+    check_nesting(document);
     check_rules(document);
 }
