@@ -1,0 +1,225 @@
+#include "starter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FIRST_UID 64100
+
+static char home[64];
+static char paths[8][128];
+enum { CHANNEL, OTHER, X11, STATE, RUNTIME, ROOT, PASSWD };
+
+#define CHECK(expression)                                                                          \
+    do {                                                                                           \
+        if (!(expression)) {                                                                       \
+            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #expression, strerror(errno));  \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static void listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    CHECK(chmod(path, 0666) == 0 && listen(fd, 64) == 0);
+}
+
+/* The host's accounts, and one for each policy and instance. */
+static void write_passwd(const char *path)
+{
+    FILE *in = fopen("/etc/passwd", "re");
+    FILE *out = fopen(path, "we");
+    CHECK(in != NULL && out != NULL);
+    char line[512];
+    while (fgets(line, sizeof(line), in) != NULL)
+        if (strncmp(line, "cloister-", 9) != 0)
+            fputs(line, out);
+    unsigned uid = FIRST_UID;
+    for (size_t i = 0; cloister_policies[i] != NULL; i++, uid++)
+        fprintf(out, "%s:x:%u:%u::/nonexistent:/usr/sbin/nologin\n", cloister_policies[i]->user,
+                uid, uid);
+    fclose(in);
+    CHECK(fclose(out) == 0);
+}
+
+static void make_folder(const char *parent, const char *name, mode_t mode)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", parent, name);
+    CHECK(mkdir(path, mode) == 0 && chmod(path, mode) == 0);
+}
+
+void starter_setup(void)
+{
+    static const char *const names[] = {"channel", "other", "x11",   "state",
+                                        "run",     "root",  "passwd"};
+    snprintf(home, sizeof(home), "/tmp/cloister-hostile.XXXXXX");
+    CHECK(mkdtemp(home) != NULL && chmod(home, 0755) == 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        snprintf(paths[i], sizeof(paths[i]), "%s/%s", home, names[i]);
+    listen_at(paths[CHANNEL]);
+    listen_at(paths[OTHER]);
+    listen_at(paths[X11]);
+    make_folder(home, "state", 0777);
+    make_folder(home, "run", 0755);
+    make_folder(paths[RUNTIME], "chan", 0777);
+    make_folder(paths[RUNTIME], "door", 0777);
+    make_folder(home, "root", 0700);
+    write_passwd(paths[PASSWD]);
+}
+
+void starter_teardown(void)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", home);
+    CHECK(system(command) == 0);
+}
+
+const char *starter_other_channel(void)
+{
+    return paths[OTHER];
+}
+
+const char *starter_x11(void)
+{
+    return paths[X11];
+}
+
+const char *starter_runtime(void)
+{
+    return paths[RUNTIME];
+}
+
+/* In the child: its own view of the accounts. */
+static void cover_passwd(void)
+{
+    CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    CHECK(mount(paths[PASSWD], "/etc/passwd", NULL, MS_BIND, NULL) == 0);
+}
+
+/* In the child: 0 to 3 as launch.h says, and something harmless for each descriptor of the policy.
+ */
+static void place_descriptors(const struct policy *policy, int life, int log, int status)
+{
+    int null = open("/dev/null", O_RDWR);
+    int from[4] = {life, null, log, status};
+    for (int i = 0; i < 4; i++)
+        CHECK(fcntl(from[i], F_DUPFD, 200 + i) == 200 + i);
+    for (size_t i = 0; i < policy->descriptor_count; i++) {
+        int fd = memfd_create(policy->descriptors[i].name, 0);
+        CHECK(fd >= 0 && dup2(fd, 300 + (int)i) >= 0);
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK(dup2(200 + i, i) == i);
+    for (size_t i = 0; i < policy->descriptor_count; i++)
+        CHECK(dup2(300 + (int)i, LAUNCH_FD_FIRST + (int)i) >= 0);
+    CHECK(close_range(LAUNCH_FD_FIRST + (unsigned)policy->descriptor_count, ~0U, 0) == 0);
+}
+
+static void enter_outer(const struct start *start)
+{
+    if (start->outer == NULL)
+        return;
+    struct sock_fprog program = {start->outer_length,
+                                 (struct sock_filter *)(uintptr_t)start->outer};
+    CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+}
+
+static void exec_launcher(const struct start *start)
+{
+    static const char *const names[] = {"channel", "state", "x11", "runtime"};
+    static const int values[] = {CHANNEL, STATE, X11, RUNTIME};
+    char sets[4][192];
+    char launcher[512];
+    const char *argv[40] = {launcher, start->policy->kind, "--root-dir", paths[ROOT]};
+    size_t n = 4;
+    snprintf(launcher, sizeof(launcher), "%s/cloister-launch", start->folder);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(sets[i], sizeof(sets[i]), "%s=%s", names[i], paths[values[i]]);
+        argv[n++] = "--set";
+        argv[n++] = sets[i];
+    }
+    for (size_t i = 0; start->arguments[i] != NULL; i++) {
+        argv[n++] = "--argument";
+        argv[n++] = start->arguments[i];
+    }
+    char *none[] = {NULL};
+    enter_outer(start);
+    execve(launcher, (char *const *)(uintptr_t)argv, none);
+    CHECK(!"the launcher cannot be executed");
+}
+
+void starter_start(struct started *out, const struct start *start)
+{
+    int life[2];
+    int log[2];
+    int status[2];
+    CHECK(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0 &&
+          pipe2(status, O_CLOEXEC) == 0);
+    int pidfd = -1;
+    struct clone_args args = {
+        .flags = CLONE_PIDFD | start->policy->namespaces,
+        .pidfd = (uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    fflush(NULL);
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        cover_passwd();
+        place_descriptors(start->policy, life[0], log[1], status[1]);
+        exec_launcher(start);
+    }
+    close(life[0]);
+    close(log[1]);
+    close(status[1]);
+    *out = (struct started){pid, pidfd, life[1], log[0], status[0]};
+}
+
+void starter_finish(struct started *started, struct outcome *outcome)
+{
+    *outcome = (struct outcome){.wait_status = 0};
+    ssize_t n = read(started->status, &outcome->failure, sizeof(outcome->failure));
+    CHECK(n == 0 || n == (ssize_t)sizeof(outcome->failure));
+    struct pollfd gone = {.fd = started->pidfd, .events = POLLIN};
+    if (poll(&gone, 1, STARTER_WAIT_MS) == 0)
+        CHECK(kill(started->pid, SIGKILL) == 0);
+    CHECK(waitpid(started->pid, &outcome->wait_status, 0) == started->pid);
+    /* The worker may have left children that hold the pipe; they are of a failed attack. */
+    CHECK(fcntl(started->log, F_SETFL, O_NONBLOCK) == 0);
+    size_t used = 0;
+    while (used < sizeof(outcome->log) - 1 &&
+           (n = read(started->log, outcome->log + used, sizeof(outcome->log) - 1 - used)) > 0)
+        used += (size_t)n;
+    close(started->life);
+    close(started->log);
+    close(started->status);
+    close(started->pidfd);
+}
+
+void starter_run(struct outcome *outcome, const struct start *start)
+{
+    struct started started;
+    starter_start(&started, start);
+    starter_finish(&started, outcome);
+}

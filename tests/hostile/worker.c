@@ -1,0 +1,109 @@
+/*
+ * A worker that turns hostile. Built once per policy (HOSTILE_FILTER, HOSTILE_HEADER), with the
+ * shipped worker's filter, and started by the shipped launcher under the shipped policy.
+ *
+ *   argv: MODE VICTIM "OTHER_CHANNEL X11 RUNTIME" [ATTACK]
+ *
+ * MODE "lock" locks fully, "files" stops before the filter, so that the other layers stand alone,
+ * "wait" locks, tells its report and waits for the end of its life pipe. Without an attack it tells
+ * its report. Exit status: 0 the attack succeeded, 1 to 199 its errno,
+ * HOSTILE_* otherwise.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include HOSTILE_HEADER
+#include "attacks.h"
+#include "hostile.h"
+#include "lock.h"
+
+#define THREADS 3
+
+static void *wait_forever(void *nothing)
+{
+    char byte;
+    (void)nothing;
+    /* The life pipe ends with the test. */
+    while (read(0, &byte, 1) > 0)
+        continue;
+    return NULL;
+}
+
+static int say(const char *stage, int error)
+{
+    char line[256];
+    int n = snprintf(line, sizeof(line), "%s: %s\n", stage ? stage : "?", strerror(-error));
+    return n > 0 && write(2, line, (size_t)n) == n ? HOSTILE_NOT_LOCKED : HOSTILE_BROKEN;
+}
+
+static int lock(const char *mode, const char *runtime, struct sandbox_report *report)
+{
+    int error = sandbox_early();
+    if (error != 0)
+        return say("early", error);
+    sandbox_variable("runtime", runtime);
+    error = sandbox_files(&HOSTILE_FILTER, report);
+    if (error != 0)
+        return say(report->stage, error);
+    pthread_t thread;
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&thread, NULL, wait_forever, NULL) != 0)
+            return HOSTILE_BROKEN;
+    if (strcmp(mode, "files") == 0)
+        return 0;
+    error = sandbox_lock(&HOSTILE_FILTER, report);
+    return error == 0 ? 0 : say(report->stage, error);
+}
+
+static int tell(const struct sandbox_report *report)
+{
+    char line[512];
+    char hash[65];
+    for (int i = 0; i < 32; i++)
+        snprintf(hash + 2 * i, 3, "%02x", report->filter_sha256[i]);
+    int n = snprintf(line, sizeof(line),
+                     "locked tasks=%u instructions=%u syscalls=%u landlock=%u mdwe=%u secret=%s "
+                     "below=%u overlay=%s sha256=%s\n",
+                     report->tasks, report->instructions, report->syscalls, report->landlock_abi,
+                     report->mdwe, secret_kind_name(report->secret), report->below,
+                     report->overlay ? report->overlay : "none", hash);
+    return n > 0 && write(2, line, (size_t)n) == n ? 0 : HOSTILE_BROKEN;
+}
+
+/* Splits "OTHER_CHANNEL X11 RUNTIME". */
+static int split(char *text, struct attack_target *target, const char **runtime)
+{
+    char *save = NULL;
+    target->other_channel = strtok_r(text, " ", &save);
+    target->x11 = strtok_r(NULL, " ", &save);
+    *runtime = strtok_r(NULL, " ", &save);
+    return *runtime == NULL ? HOSTILE_BROKEN : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2)
+        return 0; /* the attack "execve itself" has succeeded */
+    if (argc < 4)
+        return HOSTILE_BROKEN;
+    struct sandbox_report report;
+    const char *runtime = NULL;
+    struct attack_target target = {.victim = atoi(argv[2])};
+    int result = split(argv[3], &target, &runtime);
+    if (result == 0)
+        result = lock(argv[1], runtime, &report);
+    if (result != 0)
+        _exit(result);
+    if (argc < 5) {
+        result = tell(&report);
+        if (strcmp(argv[1], "wait") == 0)
+            wait_forever(NULL);
+        _exit(result);
+    }
+    const struct attack *attack = attack_find(argv[4]);
+    _exit(attack == NULL ? HOSTILE_BROKEN : -attack->run(&target));
+}
