@@ -22,9 +22,8 @@ static int put(const char *folder, const char *name, const char *text)
     char path[512];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return -errno;
-    }
     int result = write(fd, text, strlen(text)) < 0 ? -errno : 0;
     close(fd);
     return result;
@@ -45,9 +44,8 @@ static void get(char *out, size_t capacity, const char *folder, const char *name
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? 0 : read(fd, out, capacity - 1);
     out[got > 0 ? got : 0] = 0;
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-    }
 }
 
 /* Which controllers a list names, separated by any of `separators`. */
@@ -56,11 +54,9 @@ static uint32_t parse_controllers(const char *list, size_t length, const char *s
     uint32_t found = 0;
     for (const char *at = list; at < list + length;) {
         size_t size = strcspn(at, separators);
-        for (size_t i = 0; i < CONTROLLERS; i++) {
-            if (strlen(controllers[i].name) == size && !strncmp(at, controllers[i].name, size)) {
+        for (size_t i = 0; i < CONTROLLERS; i++)
+            if (strlen(controllers[i].name) == size && !strncmp(at, controllers[i].name, size))
                 found |= controllers[i].bit;
-            }
-        }
         at += size + 1;
     }
     return found;
@@ -72,22 +68,19 @@ static void find_own(struct cgroup_tree *tree, const char *self, const char *mou
     for (const char *line = self; line && *line; line = strchr(line, '\n') + 1) {
         const char *end = strchr(line, '\n'), *list = strchr(line, ':');
         const char *path = list ? strchr(list + 1, ':') : NULL;
-        if (!end || !path || path > end) {
+        if (!end || !path || path > end)
             return;
-        }
         list++;
         uint32_t found = parse_controllers(list, (size_t)(path - list), ",:\n");
         if (tree->version == 2 ? path != list || strncmp(line, "0:", 2) != 0
-                               : (found & tree->controllers) == 0) {
+                               : (found & tree->controllers) == 0)
             continue;
-        }
         size_t skip = strcmp(mount_root, "/") == 0 ? 0 : strlen(mount_root);
         path++;
         size_t length = (size_t)(end - path);
         if (length > 1 && length < sizeof tree->own && strncmp(path, "/..", 3) != 0 &&
-            strncmp(path, mount_root, skip) == 0) {
+            strncmp(path, mount_root, skip) == 0)
             memcpy(tree->own, path + skip, length - skip);
-        }
         return;
     }
 }
@@ -102,16 +95,14 @@ void cgroup_find(struct cgroup *out, const char *mountinfo, const char *self)
         struct cgroup_tree *tree = &out->trees[out->count];
         char root[256], type[16], options[256], list[256];
         const char *end = strchr(line, '\n'), *dash = strstr(line, " - ");
-        if (!end || out->count == CGROUP_TREES_MAX) {
+        if (!end || out->count == CGROUP_TREES_MAX)
             return;
-        }
         memset(tree, 0, sizeof *tree);
         if (!dash || dash > end ||
             sscanf(line, "%*s %*s %*s %255s %127s", root, tree->mount) != 2 ||
             sscanf(dash + 3, "%15s %*s %255s", type, options) != 2 ||
-            strncmp(type, "cgroup", 6) != 0) {
+            strncmp(type, "cgroup", 6) != 0)
             continue;
-        }
         tree->version = strcmp(type, "cgroup2") == 0 ? 2 : 1;
         if (tree->version == 2) {
             get(list, sizeof list, tree->mount, "cgroup.controllers");
@@ -133,11 +124,9 @@ static void empty_group(const char *folder)
     char *at = list, *end;
     (void)put(folder, "cgroup.kill", "1");
     get(list, sizeof list, folder, "cgroup.procs");
-    for (long pid; (pid = strtol(at, &end, 10)) > 0 && end != at; at = end) {
-        if (pid != getpid()) {
+    for (long pid; (pid = strtol(at, &end, 10)) > 0 && end != at; at = end)
+        if (pid != getpid())
             kill((pid_t)pid, SIGKILL);
-        }
-    }
 }
 
 /* Removes a group and the groups in it. Returns 0 or -EBUSY. */
@@ -152,9 +141,8 @@ static int remove_group(const char *folder)
             (void)rmdir(path);
         }
     }
-    if (listing) {
+    if (listing)
         closedir(listing);
-    }
     return rmdir(folder) == 0 || errno == ENOENT ? 0 : -EBUSY;
 }
 
@@ -171,9 +159,8 @@ static void sweep(const char *folder)
             (void)remove_group(path);
         }
     }
-    if (listing) {
+    if (listing)
         closedir(listing);
-    }
 }
 
 /* Lets the groups below `folder` have the tree's controllers (v2). */
@@ -182,9 +169,8 @@ static void enable(const struct cgroup_tree *tree, const char *folder)
     for (size_t i = 0; i < CONTROLLERS; i++) {
         char word[16];
         snprintf(word, sizeof word, "+%s", controllers[i].name);
-        if (tree->controllers & controllers[i].bit) {
+        if (tree->controllers & controllers[i].bit)
             (void)put(folder, "cgroup.subtree_control", word);
-        }
     }
 }
 
@@ -195,15 +181,13 @@ static int use_own(struct cgroup_tree *tree, pid_t pid)
     snprintf(folder, sizeof folder, "%s%s", tree->mount, tree->own);
     snprintf(alone, sizeof alone, "%d\n", pid);
     get(procs, sizeof procs, folder, "cgroup.procs");
-    if (!tree->own[0] || strcmp(procs, alone) != 0) {
+    if (!tree->own[0] || strcmp(procs, alone) != 0)
         return 0;
-    }
     /* a v2 group with processes cannot pass controllers on, so the monitor goes into a leaf too */
     snprintf(leaf, sizeof leaf, "%s/monitor", folder);
     if ((mkdir(leaf, 0755) != 0 && errno != EEXIST) ||
-        put_number(leaf, "cgroup.procs", (uint64_t)pid)) {
+        put_number(leaf, "cgroup.procs", (uint64_t)pid))
         return 0;
-    }
     memcpy(tree->base, folder, sizeof tree->base);
     return 1;
 }
@@ -215,9 +199,8 @@ static int open_tree(struct cgroup_tree *tree, pid_t pid)
         snprintf(parent, sizeof parent, "%s%s", tree->mount, tree->version == 1 ? tree->own : "");
         sweep(parent);
         int length = snprintf(tree->base, sizeof tree->base, "%s/cloister-%d", parent, pid);
-        if (length >= (int)sizeof tree->base || (mkdir(tree->base, 0755) != 0 && errno != EEXIST)) {
+        if (length >= (int)sizeof tree->base || (mkdir(tree->base, 0755) != 0 && errno != EEXIST))
             return -1;
-        }
         enable(tree, parent);
     }
     if (tree->version == 2) {
@@ -231,13 +214,11 @@ static int open_tree(struct cgroup_tree *tree, pid_t pid)
 void cgroup_open(struct cgroup *group, pid_t pid)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < group->count; i++) {
-        if (open_tree(&group->trees[i], pid) == 0) {
+    for (uint32_t i = 0; i < group->count; i++)
+        if (open_tree(&group->trees[i], pid) == 0)
             group->trees[kept++] = group->trees[i];
-        } else {
+        else
             (void)rmdir(group->trees[i].base);
-        }
-    }
     group->count = kept;
 }
 
@@ -256,9 +237,8 @@ static int limit(const struct cgroup_tree *tree, const char *leaf,
             (void)put(leaf, "memory.swappiness", "0");
         }
     }
-    if (result == 0 && limits->pids && tree->controllers & CGROUP_PIDS) {
+    if (result == 0 && limits->pids && tree->controllers & CGROUP_PIDS)
         result = put_number(leaf, "pids.max", limits->pids);
-    }
     if (result == 0 && limits->cpu_percent && tree->controllers & CGROUP_CPU) {
         char quota[48]; /* microseconds in a period of 100 ms, both versions' default */
         snprintf(quota, sizeof quota, v2 ? "%u 100000" : "%u", limits->cpu_percent * 1000);
@@ -273,12 +253,10 @@ int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgrou
     uint32_t wanted = (limits->memory_bytes ? CGROUP_MEMORY : 0) |
                       (limits->pids ? CGROUP_PIDS : 0) | (limits->cpu_percent ? CGROUP_CPU : 0);
     int result = 0;
-    for (uint32_t i = 0; i < group->count; i++) {
+    for (uint32_t i = 0; i < group->count; i++)
         wanted &= ~group->trees[i].controllers;
-    }
-    if (wanted) {
+    if (wanted)
         return -ENOTSUP;
-    }
     for (uint32_t i = 0; i < group->count && result == 0; i++) {
         char leaf[416];
         snprintf(leaf, sizeof leaf, "%s/%s", group->trees[i].base, name);
@@ -286,9 +264,8 @@ int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgrou
         result = mkdir(leaf, 0755) != 0 && errno != EEXIST ? -errno
                                                            : limit(&group->trees[i], leaf, limits);
     }
-    if (result != 0) {
+    if (result != 0)
         (void)cgroup_remove(group, name);
-    }
     return result != 0 ? result : (int)group->count;
 }
 
@@ -312,9 +289,8 @@ int cgroup_close(const struct cgroup *group)
     for (uint32_t i = 0; i < group->count; i++) {
         const char *base = group->trees[i].base;
         int own = !strstr(base, "/cloister-"); /* the service manager's, which removes it */
-        if (remove_group(base) != 0 && !own) {
+        if (remove_group(base) != 0 && !own)
             result = -EBUSY;
-        }
     }
     return result;
 }

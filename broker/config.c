@@ -145,11 +145,9 @@ static int set_tls(struct config *config, const struct key *key, const char *tex
 
 static int one_of(uint32_t *out, const char *const *names, const char *text)
 {
-    for (*out = 0; names[*out]; (*out)++) {
-        if (strcmp(names[*out], text) == 0) {
+    for (*out = 0; names[*out]; (*out)++)
+        if (strcmp(names[*out], text) == 0)
             return 0;
-        }
-    }
     return -1;
 }
 
@@ -256,9 +254,8 @@ static int handle(void *user, const char *section, const char *name, const char 
     struct reader *reader = user;
     char names[256];
     for (size_t i = 0; i < KEYS; i++) {
-        if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0) {
+        if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0)
             continue;
-        }
         if (reader->seen >> i & 1) {
             complain(reader, "\"%s\" is given twice in [%s]", name, section);
         } else if (keys[i].set(reader->config, &keys[i], value) != 0) {
@@ -278,17 +275,14 @@ static int handle(void *user, const char *section, const char *name, const char 
 static int check_line(struct reader *reader, const char *line)
 {
     const char *text = line + strspn(line, " \t\r\n");
-    if (*text == 0 || *text == ';' || *text == '#') {
+    if (*text == 0 || *text == ';' || *text == '#')
         return 0;
-    }
     if (*text == '[') {
         char names[256], section[32] = "";
         size_t length = strcspn(++text, "]");
-        for (size_t i = 0; i < KEYS && length < sizeof section; i++) {
-            if (strlen(keys[i].section) == length && !strncmp(keys[i].section, text, length)) {
+        for (size_t i = 0; i < KEYS && length < sizeof section; i++)
+            if (strlen(keys[i].section) == length && !strncmp(keys[i].section, text, length))
                 memcpy(section, text, length);
-            }
-        }
         reader->section_seen = 1;
         reader->section_known = section[0] && text[length] == ']';
         if (!reader->section_known) {
@@ -302,9 +296,8 @@ static int check_line(struct reader *reader, const char *line)
                  text);
         return -1;
     }
-    if (!reader->section_seen) {
+    if (!reader->section_seen)
         complain(reader, "\"%.60s\" stands before any [section]", text);
-    }
     return !reader->section_known; /* an unknown section has been complained of once */
 }
 
@@ -315,15 +308,13 @@ static char *read_line(char *out, int capacity, void *user)
     int used = 0, bad = 0, c;
     while ((c = getc(reader->stream)) != EOF && c != '\n') {
         bad |= (c < ' ' && c != '\t' && c != '\r') || c == 0x7f;
-        if (used < capacity - 2) {
+        if (used < capacity - 2)
             out[used++] = (char)c;
-        } else {
+        else
             bad |= 2;
-        }
     }
-    if (c == EOF && used == 0) {
+    if (c == EOF && used == 0)
         return NULL;
-    }
     reader->line++;
     out[used] = 0;
     if (bad) {
@@ -332,9 +323,8 @@ static char *read_line(char *out, int capacity, void *user)
                          : "control character or NUL in the line; allowed: text, %d bytes",
                  CONFIG_LINE_MAX - 2);
     }
-    if (bad || check_line(reader, out) != 0) {
+    if (bad || check_line(reader, out) != 0)
         out[0] = 0;
-    }
     return out;
 }
 
@@ -343,16 +333,13 @@ static void check_whole(struct reader *reader)
 {
     const struct agent_console *console = &reader->config->agent.console;
     reader->line = 0;
-    if (reader->config->source == CONFIG_SOURCE_CONFIG && !reader->config->user[0]) {
+    if (reader->config->source == CONFIG_SOURCE_CONFIG && !reader->config->user[0])
         complain(reader, "[session] source = config needs user");
-    }
-    if (!console->host[0] && (console->ca[0] || console->has_pin || console->proxy_host[0])) {
+    if (!console->host[0] && (console->ca[0] || console->has_pin || console->proxy_host[0]))
         complain(reader, "[console] ca, pin and proxy need host");
-    }
     if (reader->config->agent.ticket.auto_consent &&
-        reader->config->agent.ticket.recipient_count == 0) {
+        reader->config->agent.ticket.recipient_count == 0)
         complain(reader, "[ticket] auto_consent = yes needs recipients");
-    }
 }
 
 unsigned config_read(struct config *out, FILE *stream, const char *name, FILE *errors)
@@ -366,9 +353,8 @@ unsigned config_read(struct config *out, FILE *stream, const char *name, FILE *e
     ini_allow_bom = false;
     ini_allow_no_value = false;
     int result = ini_parse_stream(read_line, &reader, handle, &reader);
-    if (ferror(stream) || (result != 0 && reader.count == 0)) {
+    if (ferror(stream) || (result != 0 && reader.count == 0))
         complain(&reader, "cannot be read");
-    }
     check_whole(&reader);
     return reader.count;
 }
@@ -377,16 +363,14 @@ int config_open_trusted(int at, const char *path, int flags, unsigned type)
 {
     struct stat st;
     int fd = openat(at, path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
+    if (fd < 0)
         return -errno;
-    }
     int result = fstat(fd, &st) != 0                         ? -errno
                  : (st.st_mode & S_IFMT) != type             ? -EINVAL
                  : st.st_uid != 0 || (st.st_mode & 022) != 0 ? -EPERM
                                                              : 0;
-    if (result != 0) {
+    if (result != 0)
         close(fd);
-    }
     return result == 0 ? fd : result;
 }
 
@@ -408,16 +392,14 @@ unsigned config_load(struct config *out, const char *path, FILE *errors)
     config_defaults(out);
     int fd = open_file(&reader, path);
     FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
-    if (!stream) {
+    if (!stream)
         return 1;
-    }
     reader.count += config_read(out, stream, path, errors);
     fclose(stream);
     if (out->agent.console.ca[0]) {
         int ca = open_file(&reader, out->agent.console.ca);
-        if (ca >= 0) {
+        if (ca >= 0)
             close(ca);
-        }
     }
     return reader.count;
 }

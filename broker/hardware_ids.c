@@ -33,12 +33,10 @@ static void read_attribute(struct agent_id *out, int folder, const char *name)
         return;
     }
     size_t start = 0, end = strnlen(text, (size_t)got);
-    while (start < end && is_blank(text[start])) {
+    while (start < end && is_blank(text[start]))
         start++;
-    }
-    while (end > start && is_blank(text[end - 1])) {
+    while (end > start && is_blank(text[end - 1]))
         end--;
-    }
     memcpy(out->value, text + start, end - start);
     out->length = (uint32_t)(end - start);
     out->state = out->length ? AGENT_ID_PRESENT : AGENT_ID_ABSENT;
@@ -50,21 +48,18 @@ static void read_disk(struct agent_id *out, int disk)
 {
     static const char *const names[] = {"serial", "device/serial", "wwid", "device/wwid"};
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && out->state == AGENT_ID_ABSENT; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && out->state == AGENT_ID_ABSENT; i++)
         read_attribute(out, disk, names[i]);
-    }
 }
 
 /* Joins the serial of one more disk to what was found: unreadable wins, then the smaller value. */
 static void join(struct agent_id *best, const struct agent_id *one)
 {
-    if (one->state == AGENT_ID_ABSENT || best->state == AGENT_ID_UNREADABLE) {
+    if (one->state == AGENT_ID_ABSENT || best->state == AGENT_ID_UNREADABLE)
         return;
-    }
     if (best->state == AGENT_ID_ABSENT || one->state == AGENT_ID_UNREADABLE ||
-        strcmp(one->value, best->value) < 0) {
+        strcmp(one->value, best->value) < 0)
         *best = *one;
-    }
 }
 
 static void walk(struct agent_id *best, int device, int depth);
@@ -82,9 +77,8 @@ static int walk_slaves(struct agent_id *best, int device, int depth)
             count++;
         }
     }
-    if (folder) {
+    if (folder)
         closedir(folder);
-    }
     return count;
 }
 
@@ -100,9 +94,8 @@ static void walk(struct agent_id *best, int device, int depth)
         read_disk(&one, device);
         join(best, &one);
     }
-    if (device >= 0) {
+    if (device >= 0)
         close(device);
-    }
 }
 
 void hardware_ids_read(struct agent_hardware *out, const char *sysfs, dev_t root_device)
@@ -116,37 +109,32 @@ void hardware_ids_read(struct agent_hardware *out, const char *sysfs, dev_t root
         read_attribute(&out->board, root, "class/dmi/id/board_serial");
         snprintf(name, sizeof name, "dev/block/%u:%u", major(root_device), minor(root_device));
         int disk = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (root_device != 0 && (disk >= 0 || errno != ENOENT)) {
+        if (root_device != 0 && (disk >= 0 || errno != ENOENT))
             walk(&out->disk, disk, 0);
-        } else if (disk >= 0) {
+        else if (disk >= 0)
             close(disk);
-        }
     }
-    if (root >= 0) {
+    if (root >= 0)
         close(root);
-    }
 }
 
 dev_t hardware_ids_root_device(const char *mountinfo)
 {
     struct stat st;
     dev_t found = 0;
-    if (stat("/", &st) == 0 && major(st.st_dev) != 0) {
+    if (stat("/", &st) == 0 && major(st.st_dev) != 0)
         return st.st_dev;
-    }
     /* proc_pid_mountinfo(5): id, parent, device, root, mount point, options, [tags] - type, source
      */
     for (const char *line = mountinfo; line && *line; line = strchr(line, '\n') + 1) {
         char point[4], source[256];
         const char *end = strchr(line, '\n'), *dash = strstr(line, " - ");
-        if (!end) {
+        if (!end)
             break;
-        }
         if (dash && dash < end && sscanf(line, "%*s %*s %*s %*s %3s", point) == 1 &&
             strcmp(point, "/") == 0 && sscanf(dash + 3, "%*s %255s", source) == 1 &&
-            strncmp(source, "/dev/", 5) == 0 && stat(source, &st) == 0 && S_ISBLK(st.st_mode)) {
+            strncmp(source, "/dev/", 5) == 0 && stat(source, &st) == 0 && S_ISBLK(st.st_mode))
             found = st.st_rdev; /* the last one lies on top */
-        }
     }
     return found;
 }

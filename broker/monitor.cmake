@@ -11,6 +11,15 @@ cloister_library(monitor_parts
   LIBS logging monitor_protocol ${CLOISTER_INIH})
 target_include_directories(monitor_parts PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 
+set(MONITOR_SOURCES "")
+foreach(file monitor_main monitor monitor_spawn monitor_runtime)
+  list(APPEND MONITOR_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/${file}.c)
+endforeach()
+if(TARGET cloister-launch)
+  cloister_program(cloisterd SOURCES ${MONITOR_SOURCES} LIBS monitor_parts launch_stage policies)
+  add_subdirectory(test)
+endif()
+
 cloister_test(config LIBS monitor_parts)
 cloister_test(hardware_ids LIBS monitor_parts)
 cloister_test(session LIBS monitor_parts)

@@ -9,9 +9,8 @@ static bool take(struct bucket *bucket, uint64_t burst, uint64_t rate, uint64_t 
     uint64_t missing = burst * 1000 - bucket->level;
     bucket->at_ms = now_ms;
     bucket->level += passed > missing / rate ? missing : passed * rate;
-    if (bucket->level < 1000) {
+    if (bucket->level < 1000)
         return false;
-    }
     bucket->level -= 1000;
     return true;
 }
@@ -23,18 +22,15 @@ void monitor_table_reset(struct monitor_table *table, const struct policy *const
     table->policies = policies;
     table->facts = *facts;
     table->messages = (struct bucket){.level = MONITOR_MESSAGE_BURST * 1000, .at_ms = now_ms};
-    for (size_t i = 0; i < MONITOR_POLICIES_MAX; i++) {
+    for (size_t i = 0; i < MONITOR_POLICIES_MAX; i++)
         table->starts[i] = (struct bucket){.level = MONITOR_START_BURST * 1000, .at_ms = now_ms};
-    }
 }
 
 const struct policy *monitor_table_policy(const struct policy *const *policies, const char *kind)
 {
-    for (size_t i = 0; i < MONITOR_POLICIES_MAX && policies[i]; i++) {
-        if (strcmp(policies[i]->kind, kind) == 0) {
+    for (size_t i = 0; i < MONITOR_POLICIES_MAX && policies[i]; i++)
+        if (strcmp(policies[i]->kind, kind) == 0)
             return policies[i];
-        }
-    }
     return NULL;
 }
 
@@ -54,12 +50,10 @@ static enum monitor_reason switched_off(const struct monitor_facts *facts,
 {
     if ((!facts->screenshots && strcmp(policy->kind, "capture") == 0) ||
         (!facts->console &&
-         (strcmp(policy->kind, "uplink") == 0 || strcmp(policy->kind, "resolver") == 0))) {
+         (strcmp(policy->kind, "uplink") == 0 || strcmp(policy->kind, "resolver") == 0)))
         return MONITOR_REASON_OFF;
-    }
-    if (!(policy->variables & POLICY_VARIABLE_X11) || facts->session == MONITOR_SESSION_X11) {
+    if (!(policy->variables & POLICY_VARIABLE_X11) || facts->session == MONITOR_SESSION_X11)
         return 0;
-    }
     return facts->session == MONITOR_SESSION_WAYLAND ? MONITOR_REASON_WAYLAND
                                                      : MONITOR_REASON_NO_SESSION;
 }
@@ -70,14 +64,12 @@ static uint32_t free_instance(const struct monitor_table *table, const struct po
     uint64_t used = 0;
     for (size_t i = 0; i < MONITOR_SLOTS; i++) {
         const struct monitor_slot *slot = &table->slots[i];
-        if (slot->state != SLOT_FREE && slot->policy == policy) {
+        if (slot->state != SLOT_FREE && slot->policy == policy)
             used |= UINT64_C(1) << slot->instance;
-        }
     }
     uint32_t instance = 0;
-    while (instance < policy->instances && instance < 64 && used >> instance & 1) {
+    while (instance < policy->instances && instance < 64 && used >> instance & 1)
         instance++;
-    }
     return instance;
 }
 
@@ -85,35 +77,27 @@ static struct monitor_decision start(struct monitor_table *table,
                                      const struct monitor_message *message, uint64_t now_ms)
 {
     struct monitor_slot *slot = &table->slots[message->slot];
-    if (slot->state != SLOT_FREE) {
+    if (slot->state != SLOT_FREE)
         return violation("START into a slot in use");
-    }
-    if (message->generation <= slot->generation) {
+    if (message->generation <= slot->generation)
         return violation("START with a generation that has been");
-    }
     slot->generation = message->generation;
     const struct policy *policy = monitor_table_policy(table->policies, message->kind);
-    if (!policy || strcmp(policy->kind, MONITOR_BROKER_KIND) == 0) {
+    if (!policy || strcmp(policy->kind, MONITOR_BROKER_KIND) == 0)
         return refuse(MONITOR_REASON_UNKNOWN_KIND);
-    }
-    if (table->stopping) {
+    if (table->stopping)
         return refuse(MONITOR_REASON_STOPPING);
-    }
     enum monitor_reason off = switched_off(&table->facts, policy);
-    if (off) {
+    if (off)
         return refuse(off);
-    }
     uint32_t instance = free_instance(table, policy);
-    if (instance >= policy->instances || instance >= 64) {
+    if (instance >= policy->instances || instance >= 64)
         return refuse(MONITOR_REASON_TOO_MANY);
-    }
     size_t row = 0;
-    while (table->policies[row] != policy) {
+    while (table->policies[row] != policy)
         row++;
-    }
-    if (!take(&table->starts[row], MONITOR_START_BURST, MONITOR_START_RATE, now_ms)) {
+    if (!take(&table->starts[row], MONITOR_START_BURST, MONITOR_START_RATE, now_ms))
         return refuse(MONITOR_REASON_RATE);
-    }
     slot->state = SLOT_WAITING;
     slot->instance = instance;
     slot->policy = policy;
@@ -125,18 +109,14 @@ static struct monitor_decision existing(struct monitor_table *table,
                                         const struct monitor_message *message)
 {
     struct monitor_slot *slot = &table->slots[message->slot];
-    if (message->generation > slot->generation) {
+    if (message->generation > slot->generation)
         return violation("RELEASE or KILL of what was never started");
-    }
-    if (message->generation < slot->generation || slot->state == SLOT_FREE) {
+    if (message->generation < slot->generation || slot->state == SLOT_FREE)
         return (struct monitor_decision){.action = MONITOR_DO_NOTHING};
-    }
-    if (message->op == MONITOR_KILL) {
+    if (message->op == MONITOR_KILL)
         return (struct monitor_decision){.action = MONITOR_DO_KILL};
-    }
-    if (slot->state == SLOT_RUNNING) {
+    if (slot->state == SLOT_RUNNING)
         return violation("RELEASE of what was released");
-    }
     slot->state = SLOT_RUNNING;
     return (struct monitor_decision){.action = MONITOR_DO_RELEASE};
 }
@@ -145,9 +125,8 @@ static bool all_zero(const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
     uint8_t any = 0;
-    while (size-- > 0) {
+    while (size-- > 0)
         any |= *at++;
-    }
     return any == 0;
 }
 
@@ -159,9 +138,8 @@ static bool well_formed(const struct monitor_message *message)
     size_t length = strnlen(kind, sizeof message->kind);
     if (!all_zero((const char *)message + after_kind, sizeof *message - after_kind) ||
         message->reason != 0 || length == sizeof message->kind ||
-        !all_zero(kind + length, sizeof message->kind - length)) {
+        !all_zero(kind + length, sizeof message->kind - length))
         return false;
-    }
     return message->op == MONITOR_READY
                ? all_zero(&message->slot, sizeof *message - sizeof message->op)
                : message->slot < MONITOR_SLOTS && message->generation > 0 &&
@@ -173,23 +151,18 @@ struct monitor_decision monitor_table_decide(struct monitor_table *table, const 
 {
     struct monitor_message message;
     struct monitor_decision decision;
-    if (size != sizeof message) {
+    if (size != sizeof message)
         return violation("message of a wrong size");
-    }
     memcpy(&message, bytes, sizeof message);
-    if (!take(&table->messages, MONITOR_MESSAGE_BURST, MONITOR_MESSAGE_RATE, now_ms)) {
+    if (!take(&table->messages, MONITOR_MESSAGE_BURST, MONITOR_MESSAGE_RATE, now_ms))
         return violation("flood of messages");
-    }
-    if (message.op < MONITOR_START || message.op > MONITOR_READY) {
+    if (message.op < MONITOR_START || message.op > MONITOR_READY)
         return violation("unknown op");
-    }
-    if (!well_formed(&message)) {
+    if (!well_formed(&message))
         return violation("malformed message");
-    }
     if (message.op == MONITOR_READY) {
-        if (table->ready) {
+        if (table->ready)
             return violation("READY twice");
-        }
         table->ready = true;
         return (struct monitor_decision){.action = MONITOR_DO_READY};
     }

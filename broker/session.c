@@ -21,9 +21,8 @@ static FILE *open_in(const char *root, const char *name)
                  ? config_open_trusted(AT_FDCWD, path, O_RDONLY, S_IFREG)
                  : -ENAMETOOLONG;
     FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
-    if (fd >= 0 && !file) {
+    if (fd >= 0 && !file)
         close(fd);
-    }
     return file;
 }
 
@@ -31,9 +30,8 @@ static FILE *open_in(const char *root, const char *name)
 static void copy_whole(char *out, size_t capacity, const char *text)
 {
     memset(out, 0, capacity);
-    if (strlen(text) < capacity) {
+    if (strlen(text) < capacity)
         memcpy(out, text, strlen(text));
-    }
 }
 
 int session_account_find(struct session_account *out, const char *etc, const char *user)
@@ -51,9 +49,8 @@ int session_account_find(struct session_account *out, const char *etc, const cha
             copy_whole(out->home, sizeof out->home, entry->pw_dir);
         }
     }
-    if (file) {
+    if (file)
         fclose(file);
-    }
     if (!found && by_number) {
         out->uid = (uint32_t)number;
         out->gid = AGENT_UID_NONE;
@@ -72,9 +69,8 @@ int session_group_find(uint32_t *gid, const char *etc, const char *name)
             result = 0;
         }
     }
-    if (file) {
+    if (file)
         fclose(file);
-    }
     return result;
 }
 
@@ -87,9 +83,8 @@ static int read_value(char *out, size_t capacity, const char *root, const char *
     int result = -1;
     FILE *file = open_in(root, name);
     while (file && result != 0 && fgets(line, sizeof line, file)) {
-        if (strncmp(line, key, length) != 0 || line[length] != '=') {
+        if (strncmp(line, key, length) != 0 || line[length] != '=')
             continue;
-        }
         char *value = line + length + 1;
         value[strcspn(value, "\n")] = 0;
         size_t size = strlen(value);
@@ -100,18 +95,16 @@ static int read_value(char *out, size_t capacity, const char *root, const char *
         copy_whole(out, capacity, value);
         result = out[0] || !value[0] ? 0 : -1;
     }
-    if (file) {
+    if (file)
         fclose(file);
-    }
     return result;
 }
 
 static int set_owner(struct agent_session *out, const char *user, const char *etc)
 {
     struct session_account account;
-    if (session_account_find(&account, etc, user) != 0) {
+    if (session_account_find(&account, etc, user) != 0)
         return -1;
-    }
     out->uid = account.uid;
     out->gid = account.gid;
     copy_whole(out->user, sizeof out->user, account.name);
@@ -122,29 +115,25 @@ static void from_logind(struct agent_session *out, const struct session_roots *r
 {
     char id[64], file[128], uid[16], value[32];
     if (read_value(id, sizeof id, roots->run, "systemd/seats/seat0", "ACTIVE") != 0 || !id[0] ||
-        strchr(id, '/') || id[0] == '.') {
+        strchr(id, '/') || id[0] == '.')
         return;
-    }
     snprintf(file, sizeof file, "systemd/sessions/%s", id);
     if (read_value(uid, sizeof uid, roots->run, file, "UID") != 0 ||
         read_value(value, sizeof value, roots->run, file, "CLASS") != 0 ||
         strcmp(value, "user") != 0 || /* the login screen is nobody's session */
-        read_value(value, sizeof value, roots->run, file, "TYPE") != 0) {
+        read_value(value, sizeof value, roots->run, file, "TYPE") != 0)
         return;
-    }
     uint32_t type = strcmp(value, "x11") == 0       ? MONITOR_SESSION_X11
                     : strcmp(value, "wayland") == 0 ? MONITOR_SESSION_WAYLAND
                                                     : MONITOR_SESSION_NONE;
     if (type == MONITOR_SESSION_NONE || value_user(value, uid) != 0 ||
-        set_owner(out, uid, roots->etc) != 0) {
+        set_owner(out, uid, roots->etc) != 0)
         return;
-    }
     out->type = type;
     if (read_value(value, sizeof value, roots->run, file, "DISPLAY") == 0) {
         char display[16];
-        if (value_display(display, value) == 0) {
+        if (value_display(display, value) == 0)
             memcpy(out->display, display, sizeof display);
-        }
     }
     int in_front = read_value(value, sizeof value, roots->run, file, "STATE") == 0 &&
                    strcmp(value, "active") == 0;
@@ -180,9 +169,8 @@ unsigned session_cookies(char out[3][256], const struct agent_session *session,
     }
     snprintf(uid, sizeof uid, "%u", session->uid);
     snprintf(out[count++], sizeof out[0], "%s/user/%s/gdm/Xauthority", roots->run, uid);
-    if (session_account_find(&account, roots->etc, uid) == 0 && account.home[0] == '/') {
+    if (session_account_find(&account, roots->etc, uid) == 0 && account.home[0] == '/')
         snprintf(out[count++], sizeof out[0], "%s/.Xauthority", account.home);
-    }
     return count;
 }
 
@@ -190,20 +178,16 @@ int session_watch(const struct config *config, const struct session_roots *roots
 {
     static const char *const folders[] = {"seats", "sessions"};
     if (config->source == CONFIG_SOURCE_CONFIG ||
-        (config->source == CONFIG_SOURCE_AUTO && config->user[0])) {
+        (config->source == CONFIG_SOURCE_AUTO && config->user[0]))
         return -ENOENT;
-    }
     int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), result = fd < 0 ? -errno : 0;
     for (int i = 0; i < 2 && result == 0; i++) {
         char path[256];
         snprintf(path, sizeof path, "%s/systemd/%s", roots->run, folders[i]);
-        if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR) <
-            0) {
+        if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR) < 0)
             result = -errno;
-        }
     }
-    if (result != 0 && fd >= 0) {
+    if (result != 0 && fd >= 0)
         close(fd);
-    }
     return result == 0 ? fd : result;
 }

@@ -1,0 +1,59 @@
+/*
+ * cloisterd's life: one broker, the workers that it asks for, signals, and the session. All of it
+ * in one thread around one epoll descriptor. See monitor_protocol.h for what is said to the broker.
+ */
+#ifndef CLOISTER_MONITOR_H
+#define CLOISTER_MONITOR_H
+
+#include "monitor_spawn.h"
+#include "monitor_table.h"
+
+#define MONITOR_BROKER_CHILD MONITOR_SLOTS /* its place among the children */
+
+/* monitor_run is in this state ... */
+enum monitor_phase {
+    MONITOR_PHASE_UP,       /* the broker runs */
+    MONITOR_PHASE_STOPPING, /* told to stop, the broker has until the deadline */
+    MONITOR_PHASE_ENDING,   /* everything is being ended; at the deadline it is killed */
+    MONITOR_PHASE_WAITING,  /* nothing runs; at the deadline the broker is started again */
+};
+
+struct monitor {
+    struct monitor_host host;
+    struct monitor_table table;
+    struct monitor_child children[MONITOR_SLOTS + 1];
+    const struct policy *const *policies;
+    const char *notify; /* $NOTIFY_SOCKET or NULL */
+    enum monitor_phase phase;
+    bool last; /* do not start the broker again */
+    uint64_t deadline_ms, started_ms;
+    uint32_t broker_starts, failures; /* in a row */
+    int epoll, signals, session_watch, link, log;
+    char log_line[1024];
+    size_t log_used;
+};
+
+/*
+ * Runs until SIGTERM or SIGINT, when everything has been stopped and cleaned up. `monitor` has
+ * host, policies and notify filled in. Returns 0, or -errno if it could not begin.
+ */
+int monitor_run(struct monitor *monitor);
+
+/* Makes <runtime>, its folders and its lock file. 0, -EWOULDBLOCK if another cloisterd runs,
+ * -errno. */
+int monitor_make_runtime(const struct monitor_host *host, const struct policy *broker);
+
+/* Removes the sockets in chan/ and door/, and with `all` the folders too. */
+void monitor_clean_runtime(const struct monitor_host *host, bool all);
+
+/* Seals the configuration, with the session as it is now, into a memfd. The descriptor, or -errno.
+ */
+int monitor_seal_config(const struct monitor_host *host);
+
+/* Tells the service manager (sd_notify(3)), if there is one at `socket`. */
+void monitor_notify(const char *socket, const char *text);
+
+/* Relays what the broker wrote to its log: whole lines, printable bytes only. False at its end. */
+bool monitor_relay_log(struct monitor *monitor);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * Stands in for cloister-broker in monitor_test.c. What it does is named by the configuration's
+ * [console] path, which reaches it in the sealed memfd; what it sees it says on its log.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent_config.h"
+#include "monitor_protocol.h"
+
+static struct agent_config config;
+static int worker_log = -1;
+
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line - 1, format, arguments);
+    va_end(arguments);
+    line[length] = '\n';
+    (void)!write(STDERR_FILENO, line, (size_t)length + 1);
+}
+
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
+{
+    char line[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    say("FAILED: %s", line);
+    exit(9);
+}
+
+static void send_bytes(const void *bytes, size_t size)
+{
+    if (send(MONITOR_FD_SOCKET, bytes, size, MSG_NOSIGNAL) < 0) {
+        exit(8); /* the monitor has had enough */
+    }
+}
+
+static void send_op(uint32_t op, uint32_t slot, uint32_t generation, const char *kind)
+{
+    struct monitor_message message = {.op = op, .slot = slot, .generation = generation};
+    snprintf(message.kind, sizeof message.kind, "%s", kind);
+    send_bytes(&message, sizeof message);
+}
+
+/* The next message; a log pipe that comes along is kept. */
+static struct monitor_message next(void)
+{
+    struct monitor_message message;
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {&message, sizeof message};
+    struct msghdr packet = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof control};
+    if (recvmsg(MONITOR_FD_SOCKET, &packet, 0) != sizeof message) {
+        exit(8);
+    }
+    struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
+    if (header) {
+        if (worker_log >= 0) {
+            close(worker_log);
+        }
+        memcpy(&worker_log, CMSG_DATA(header), sizeof worker_log);
+    }
+    return message;
+}
+
+static struct monitor_message expect(uint32_t op)
+{
+    struct monitor_message message = next();
+    if (message.op != op) {
+        fail("op %u instead of %u, reason %u, code %d", message.op, op, message.reason,
+             message.code);
+    }
+    return message;
+}
+
+static void expect_refused(uint32_t slot, uint32_t generation, enum monitor_reason reason)
+{
+    struct monitor_message message = expect(MONITOR_REFUSED);
+    if (message.slot != slot || message.generation != generation || message.reason != reason) {
+        fail("refused slot %u generation %u for reason %u", message.slot, message.generation,
+             message.reason);
+    }
+}
+
+/* Starts an idle worker up to the point where it has said so. Returns its pid. */
+static int start_idle(uint32_t slot, uint32_t generation)
+{
+    char line[64] = "";
+    size_t used = 0;
+    send_op(MONITOR_START, slot, generation, "idle");
+    struct monitor_message message = expect(MONITOR_STARTED);
+    if (message.slot != slot || message.generation != generation || message.uid == 0 ||
+        message.pid <= 0 || strcmp(message.kind, "idle") != 0 || worker_log < 0) {
+        fail("STARTED is wrong");
+    }
+    send_op(MONITOR_RELEASE, slot, generation, "");
+    fcntl(worker_log, F_SETFL, 0);
+    while (used < sizeof line - 1 && !strchr(line, '\n')) {
+        ssize_t got = read(worker_log, line + used, sizeof line - 1 - used);
+        if (got <= 0) {
+            message = next();
+            fail("the worker said nothing: op %u, stage %u, %s", message.op, message.reason,
+                 strerror(message.code));
+        }
+        used += (size_t)got;
+    }
+    line[strcspn(line, "\n")] = 0;
+    say("worker %d: %s", message.pid, line);
+    return message.pid;
+}
+
+static void good(void)
+{
+    start_idle(0, 1);
+    start_idle(63, 5);
+    send_op(MONITOR_START, 1, 1, "idle");
+    expect_refused(1, 1, MONITOR_REASON_TOO_MANY);
+    send_op(MONITOR_START, 1, 2, "nonsense");
+    expect_refused(1, 2, MONITOR_REASON_UNKNOWN_KIND);
+    send_op(MONITOR_START, 1, 3, "broker");
+    expect_refused(1, 3, MONITOR_REASON_UNKNOWN_KIND);
+    send_op(MONITOR_KILL, 0, 1, "");
+    struct monitor_message message = expect(MONITOR_EXITED);
+    say("killed: slot %u, code %d, status %d", message.slot, message.code, message.value);
+    send_op(MONITOR_KILL, 0, 1, ""); /* too late: ignored */
+    start_idle(0, 2);
+    send_op(MONITOR_KILL, 0, 2, "");
+    (void)expect(MONITOR_EXITED);
+    send_op(MONITOR_START, 0, 3, "idle"); /* killed at its gate */
+    (void)expect(MONITOR_STARTED);
+    send_op(MONITOR_KILL, 0, 3, "");
+    (void)expect(MONITOR_EXITED);
+}
+
+static void start_flood(void)
+{
+    for (uint32_t i = 1; i <= MONITOR_START_BURST; i++) {
+        send_op(MONITOR_START, 2, i, "idle");
+        (void)expect(MONITOR_STARTED);
+        send_op(MONITOR_KILL, 2, i, "");
+        (void)expect(MONITOR_EXITED);
+    }
+    for (uint32_t i = 1; i <= 3; i++) {
+        send_op(MONITOR_START, 2, MONITOR_START_BURST + i, "idle");
+        struct monitor_message message = next();
+        if (message.op == MONITOR_REFUSED && message.reason == MONITOR_REASON_RATE) {
+            say("rationed");
+            return;
+        }
+        send_op(MONITOR_KILL, 2, MONITOR_START_BURST + i, "");
+        (void)expect(MONITOR_EXITED);
+    }
+    fail("a flood of starts was served");
+}
+
+/* Each breaks the protocol; the monitor is to kill us, so coming back is the failure. */
+static void misbehave(const char *how)
+{
+    struct monitor_message message = {.op = MONITOR_KILL, .slot = 1, .generation = 1};
+    char bytes[256] = {MONITOR_START};
+    start_idle(3, 1);
+    if (strcmp(how, "/short") == 0) {
+        send_bytes(bytes, 63);
+    } else if (strcmp(how, "/long") == 0) {
+        send_bytes(bytes, 65);
+    } else if (strcmp(how, "/huge") == 0) {
+        send_bytes(bytes, sizeof bytes);
+    } else if (strcmp(how, "/empty") == 0) {
+        send_bytes(bytes, 0);
+    } else if (strcmp(how, "/op") == 0) {
+        send_op(MONITOR_STARTED, 0, 1, "idle");
+    } else if (strcmp(how, "/slot") == 0) {
+        send_op(MONITOR_START, MONITOR_SLOTS, 1, "idle");
+    } else if (strcmp(how, "/others") == 0) {
+        send_bytes(&message, sizeof message);
+    } else if (strcmp(how, "/pid") == 0) {
+        message =
+            (struct monitor_message){.op = MONITOR_KILL, .slot = 3, .generation = 1, .pid = 1};
+        send_bytes(&message, sizeof message);
+    } else if (strcmp(how, "/taken") == 0) {
+        send_op(MONITOR_START, 3, 2, "idle");
+    } else if (strcmp(how, "/again") == 0) {
+        send_op(MONITOR_RELEASE, 3, 1, "");
+    } else if (strcmp(how, "/flood") == 0) {
+        for (uint32_t i = 1; i < 100000; i++) {
+            send_op(MONITOR_KILL, 3, 0, "");
+        }
+    } else if (strcmp(how, "/deaf") == 0) {
+        for (uint32_t i = 1; i < 100000; i++) {
+            send_op(MONITOR_START, 4, i, "nonsense");
+        }
+    } else if (strcmp(how, "/close") == 0) {
+        close(MONITOR_FD_SOCKET);
+    } else if (strcmp(how, "/exit") == 0) {
+        exit(3);
+    } else {
+        fail("%s is not a scenario", how);
+    }
+    sleep(30);
+    fail("survived %s", how);
+}
+
+static void read_config(void)
+{
+    if (pread(MONITOR_FD_CONFIG, &config, sizeof config, 0) != sizeof config ||
+        config.magic != AGENT_CONFIG_MAGIC || config.size != sizeof config) {
+        fail("no configuration");
+    }
+    int seals = fcntl(MONITOR_FD_CONFIG, F_GET_SEALS);
+    if (seals != (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) ||
+        pwrite(MONITOR_FD_CONFIG, "x", 1, 0) >= 0 || ftruncate(MONITOR_FD_CONFIG, 1) == 0) {
+        fail("the configuration is not sealed: %x", (unsigned)seals);
+    }
+}
+
+int main(void)
+{
+    unsigned open = 0;
+    read_config();
+    for (int fd = 0; fd < 1024; fd++) {
+        open |= fcntl(fd, F_GETFD) >= 0 ? 1U << (fd < 31 ? fd : 31) : 0;
+    }
+    say("broker %d: uid %u, sid %d, descriptors %x, scenario %s", getpid(), getuid(), getsid(0),
+        open, config.console.path);
+    say("terminal \x1b[2J %s", config.runtime_dir);
+    if (strcmp(config.console.path, "/good") == 0) {
+        good();
+    } else if (strcmp(config.console.path, "/starts") == 0) {
+        start_flood();
+    } else if (strcmp(config.console.path, "/stubborn") == 0) {
+        start_idle(0, 1);
+    } else {
+        misbehave(config.console.path);
+    }
+    send_op(MONITOR_READY, 0, 0, "");
+    say("serving");
+    struct monitor_message message = expect(MONITOR_STOP);
+    say("told to stop in %d ms", message.value);
+    if (strcmp(config.console.path, "/stubborn") == 0) {
+        sleep(30);
+    }
+    return 0;
+}
