@@ -12,3 +12,6 @@ cloister_test(quota LIBS broker_parts)
 cloister_test(requests LIBS broker_parts)
 cloister_test(consent LIBS broker_parts)
 cloister_test(peer LIBS broker_parts)
+
+cloister_program(cloister-broker SOURCES broker_main.c LIBS broker_core broker_filter)
+cloister_policy(broker)

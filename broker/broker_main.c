@@ -10,12 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker_filter.h"
 #include "exit_code.h"
 #include "log.h"
 
 #define LIFE_FD 0
-
-extern const struct sandbox_filter broker_filter;
 
 __attribute__((noreturn)) static void fail(const char *what, int error)
 {
@@ -70,12 +69,13 @@ static void prepare(struct broker *b)
 {
     static struct sandbox_report report;
     log_setup("broker", 1);
+    b->config = map_config();
+    sandbox_variable("runtime", b->config->runtime_dir);
     int error = sandbox_files(&broker_filter, &report);
     if (error) {
         log_error("cannot lock: %s: %s", report.stage, strerror(-error));
         _exit(WORKER_EXIT_SANDBOX);
     }
-    b->config = map_config();
     set_up_log(b->config);
     b->session = b->config->session;
     b->started_unix_ms = unix_ms();

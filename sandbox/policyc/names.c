@@ -107,7 +107,7 @@ static const char *const ordinary[] = {
     "gettimeofday", "time", "times", "restart_syscall", "getrandom", "getrusage",
     "brk", "munmap", "mremap", "madvise", "mincore", "mlock", "mlock2", "munlock", "memfd_secret",
     "membarrier",
-    "rt_sigreturn", "rt_sigprocmask", "rt_sigaction", "sigaltstack", "set_robust_list",
+    "rt_sigreturn", "rt_sigprocmask", "rt_sigaction", "sigaltstack", "set_robust_list", "rseq",
     "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "exit", "exit_group",
 };
 

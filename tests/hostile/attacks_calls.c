@@ -221,7 +221,7 @@ CALL(undo_no_new_privs, prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0))
 CALL(become_dumpable, prctl(PR_SET_DUMPABLE, 1))
 CALL(outlive_parent, prctl(PR_SET_PDEATHSIG, 0))
 CALL(raise_ambient, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0))
-CALL(do_prctl_name, prctl(PR_SET_NAME, "attack"))
+CALL(move_break, prctl(PR_SET_MM, PR_SET_MM_BRK, 4096, 0, 0))
 CALL(raise_limit, setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}))
 CALL(get_affinity, syscall(SYS_sched_getaffinity, 0, 8UL, &(uint64_t){0}))
 
@@ -339,7 +339,7 @@ const struct attack attacks_calls[] = {
     {"ptrace PTRACE_TRACEME", trace_me, true, false},
     {"ptrace PTRACE_SEIZE", trace_other, true, true},
     {"kill another", signal_other, true, true},
-    {"kill -1", signal_all, true, true},
+    {"kill -1", signal_all, true, false},
     {"tgkill", thread_signal, true, false},
     {"pidfd_send_signal", signal_by_pidfd, true, true},
     {"pidfd_getfd", take_descriptor, true, true},
@@ -371,7 +371,7 @@ const struct attack attacks_calls[] = {
     {"prctl PR_SET_DUMPABLE", become_dumpable, true, false},
     {"prctl PR_SET_PDEATHSIG", outlive_parent, true, false},
     {"prctl PR_CAP_AMBIENT", raise_ambient, false, true},
-    {"prctl PR_SET_NAME", do_prctl_name, true, false},
+    {"prctl PR_SET_MM", move_break, false, true},
     {"setrlimit", raise_limit, true, false},
     {"sched_getaffinity", get_affinity, true, false},
     {"seccomp", seccomp_again, true, false},
