@@ -1,0 +1,266 @@
+#include "launched.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "launch.h"
+#include "policy.h"
+
+#define DEADLINE_MS 10000
+
+extern const struct policy vault_policy;
+
+/* ---------------------------------------------------------------- folders */
+
+static void make_folder(const struct launched *vault, const char *name, uid_t owner)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", vault->home, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(chown(path, owner, owner), 0);
+}
+
+void launched_prepare(struct launched *vault)
+{
+    char path[128];
+    memset(vault, 0, sizeof *vault);
+    strcpy(vault->home, "/tmp/vault_main_test.XXXXXX");
+    assert_non_null(mkdtemp(vault->home));
+    make_folder(vault, "root", 0);
+    make_folder(vault, "state", LAUNCHED_UID);
+    snprintf(path, sizeof path, "%s/passwd", vault->home);
+    FILE *passwd = fopen(path, "w");
+    assert_non_null(passwd);
+    fprintf(passwd, "root:x:0:0::/:/bin/false\ncloister-vault:x:%d:%d::/:/bin/false\n",
+            LAUNCHED_UID, LAUNCHED_UID);
+    assert_int_equal(fclose(passwd), 0);
+}
+
+void launched_remove(struct launched *vault)
+{
+    char command[128];
+    if (vault->pid)
+        launched_kill(vault);
+    snprintf(command, sizeof command, "rm -r %s", vault->home);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---------------------------------------------------------------- in the child */
+
+static void need(int good)
+{
+    if (!good)
+        _exit(120);
+}
+
+/* Its own view of the accounts; its mounts are its own already. */
+static void cover_passwd(const struct launched *vault)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/passwd", vault->home);
+    need(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    need(mount(path, "/etc/passwd", NULL, MS_BIND, NULL) == 0);
+}
+
+static void place(const int from[4])
+{
+    for (int i = 0; i < 4; i++)
+        need(fcntl(from[i], F_DUPFD, 200 + i) == 200 + i);
+    for (int i = 0; i < 4; i++)
+        need(dup2(200 + i, i) == i);
+    need(close_range(4, ~0U, 0) == 0);
+}
+
+static void exec_launcher(const struct launched *vault, const char *socket)
+{
+    char channel[160], state[160], root[128];
+    snprintf(channel, sizeof channel, "channel=%s", socket);
+    snprintf(state, sizeof state, "state=%s/state", vault->home);
+    snprintf(root, sizeof root, "%s/root", vault->home);
+    const char *arguments[] = {"cloister-launch", "vault", "--root-dir", root, "--set",
+                               channel,           "--set", state,        NULL};
+    char *nothing[] = {NULL};
+    execve(LAUNCHED_PROGRAMS "/cloister-launch", (char *const *)(uintptr_t)arguments, nothing);
+    _exit(121);
+}
+
+/* Waits until the channel expects it. */
+static void pass_gate(int gate)
+{
+    char byte;
+    need(read(gate, &byte, 1) == 1);
+}
+
+/* ---------------------------------------------------------------- starting */
+
+static void show_log(const struct launched *vault)
+{
+    char text[2048];
+    fcntl(vault->log, F_SETFL, O_NONBLOCK);
+    ssize_t n = read(vault->log, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    print_error("the vault's log: %s\n", text);
+    int st=0; pid_t w=waitpid(vault->pid,&st,WNOHANG); print_error("w=%d st=%x\n", (int)w, st); { char c[200]; snprintf(c,sizeof c,"for t in /proc/%d/task/*; do cat $t/comm $t/wchan $t/syscall; echo; done", vault->pid); if(system(c)){} }
+}
+
+static void spawn(struct launched *vault, const char *socket)
+{
+    int life[2], log[2], status[2], gate[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    assert_true(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0);
+    assert_true(pipe2(status, O_CLOEXEC) == 0 && pipe2(gate, O_CLOEXEC) == 0 && null >= 0);
+    struct clone_args args = {.flags = vault_policy.namespaces, .exit_signal = SIGCHLD};
+    vault->pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    assert_true(vault->pid >= 0);
+    if (vault->pid == 0) {
+        pass_gate(gate[0]);
+        cover_passwd(vault);
+        place((int[]){life[0], null, log[1], status[1]});
+        exec_launcher(vault, socket);
+    }
+    channel_expect(vault->channel, vault->pid, LAUNCHED_UID);
+    assert_int_equal(write(gate[1], "", 1), 1);
+    close(life[0]);
+    close(log[1]);
+    close(status[1]);
+    close(gate[0]);
+    close(gate[1]);
+    close(null);
+    vault->life = life[1];
+    vault->log = log[0];
+    struct launch_failure failure;
+    ssize_t n = read(status[0], &failure, sizeof failure);
+    close(status[0]);
+    if (n != 0)
+        fail_msg("the launcher failed at stage %u: %s", failure.stage, strerror(failure.error));
+}
+
+static void receive(struct launched *vault, struct message *message)
+{
+    enum envelope_outcome why;
+    struct pollfd ready = {.fd = channel_fd(vault->channel), .events = POLLIN};
+    if (poll(&ready, 1, DEADLINE_MS) != 1) {
+        show_log(vault);
+        fail_msg("the vault says nothing");
+    }
+    assert_int_equal(channel_receive(vault->channel, message, &why), CHANNEL_OK);
+}
+
+static void welcome(struct launched *vault, const char *disk)
+{
+    static ipc_Welcome answer;
+    struct message hello;
+    memset(&answer, 0, sizeof answer);
+    receive(vault, &hello);
+    assert_int_equal(hello.envelope.number, IPC_HELLO);
+    answer.which_config = ipc_Welcome_vault_tag;
+    ipc_VaultConfig *config = &answer.config.vault;
+    config->has_disk = config->has_board = true;
+    config->disk.state = disk ? ipc_IDENTIFIER_PRESENT : ipc_IDENTIFIER_UNREADABLE;
+    snprintf(config->disk.value, sizeof config->disk.value, "%s", disk ? disk : "");
+    config->board.state = ipc_IDENTIFIER_ABSENT;
+    snprintf(config->console_host, sizeof config->console_host, "%s", LAUNCHED_CONSOLE);
+    assert_int_equal(
+        channel_send(vault->channel, IPC_WELCOME, hello.envelope.request, &answer, NULL, 0),
+        CHANNEL_OK);
+    message_free(&hello);
+}
+
+void launched_start(struct launched *vault, const char *disk)
+{
+    static unsigned started;
+    char socket[128];
+    struct message message;
+    ipc_Ready ready;
+    vault->event_count = 0;
+    vault->request = 0;
+    vault->wake = eventfd(0, EFD_CLOEXEC);
+    snprintf(socket, sizeof socket, "%s/c%u", vault->home, started++);
+    assert_int_equal(channel_listen(&vault->channel, socket, IPC_PEER_VAULT, vault->wake), 0);
+    spawn(vault, socket);
+    welcome(vault, disk);
+    receive(vault, &message);
+    assert_int_equal(message.envelope.number, IPC_READY);
+    assert_int_equal(envelope_decode(&message.envelope, &ready), ENVELOPE_OK);
+    vault->lock = ready.lock;
+    message_free(&message);
+}
+
+/* ---------------------------------------------------------------- ending */
+
+static int wait_for(struct launched *vault)
+{
+    int status;
+    for (int waited = 0; waitpid(vault->pid, &status, WNOHANG) == 0; waited++) {
+        if (waited == DEADLINE_MS)
+            kill(vault->pid, SIGKILL);
+        usleep(1000);
+    }
+    vault->pid = 0;
+    channel_free(vault->channel);
+    close(vault->log);
+    close(vault->wake);
+    return status;
+}
+
+void launched_stop(struct launched *vault)
+{
+    close(vault->life);
+    int status = wait_for(vault);
+    if(!WIFEXITED(status)) print_error("status %x\n",status);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+void launched_kill(struct launched *vault)
+{
+    kill(vault->pid, SIGKILL);
+    wait_for(vault);
+    close(vault->life);
+}
+
+/* ---------------------------------------------------------------- asking */
+
+static void keep_event(struct launched *vault, const struct message *message)
+{
+    assert_true(vault->event_count < LAUNCHED_EVENTS);
+    ipc_VaultEvent *event = &vault->events[vault->event_count++];
+    assert_int_equal(envelope_decode(&message->envelope, event), ENVELOPE_OK);
+}
+
+uint16_t launched_ask(struct launched *vault, uint16_t number, uint32_t uid, const void *request,
+                      void *answer, ipc_Refused *refused)
+{
+    struct message message;
+    assert_int_equal(
+        channel_send_stamped(vault->channel, number, ++vault->request, 0, uid, request, NULL, 0),
+        CHANNEL_OK);
+    for (;;) {
+        receive(vault, &message);
+        if (message.envelope.number != IPC_VAULT_EVENT)
+            break;
+        keep_event(vault, &message);
+        message_free(&message);
+    }
+    uint16_t type = message.envelope.number;
+    assert_int_equal(message.envelope.request, vault->request);
+    assert_int_equal(
+        envelope_decode(&message.envelope, type == IPC_REFUSED ? (void *)refused : answer),
+        ENVELOPE_OK);
+    message_free(&message);
+    return type;
+}

@@ -1,0 +1,54 @@
+/*
+ * For tests: the real cloister-vault, started by the real launcher with its policy, and the
+ * broker's end of its channel. Needs root. Fails the running cmocka test where something does not
+ * work, after showing what the vault logged.
+ */
+#ifndef CLOISTER_VAULT_LAUNCHED_H
+#define CLOISTER_VAULT_LAUNCHED_H
+
+#include <sys/types.h>
+
+#include "channel.h"
+#include "cloister.pb.h"
+
+#define LAUNCHED_UID     64200
+#define LAUNCHED_CONSOLE "console.example.org"
+#define LAUNCHED_EVENTS  8
+
+struct launched {
+    char home[64]; /* a folder with everything, "state" among it */
+    pid_t pid;     /* 0: not running */
+    int life, log, wake;
+    struct channel *channel;
+    uint32_t request;
+    ipc_LockReport lock;
+    size_t event_count;
+    ipc_VaultEvent events[LAUNCHED_EVENTS]; /* since the start or the last launched_forget */
+};
+
+/* Makes the folders, with an empty state folder. */
+void launched_prepare(struct launched *vault);
+
+/* Removes them, and the process if it still runs. */
+void launched_remove(struct launched *vault);
+
+/*
+ * Starts the vault for hardware with this disk's serial number (NULL: it cannot be read), and waits
+ * until it is locked and serves.
+ */
+void launched_start(struct launched *vault, const char *disk);
+
+/* Ends it as the monitor does, by the life pipe, and checks that it went by itself. */
+void launched_stop(struct launched *vault);
+
+/* Kills it. */
+void launched_kill(struct launched *vault);
+
+/*
+ * Sends a request with this stamp and waits for its answer, decoded into `answer`. Returns the
+ * answer's type; IPC_REFUSED fills `refused` instead.
+ */
+uint16_t launched_ask(struct launched *vault, uint16_t number, uint32_t uid, const void *request,
+                      void *answer, ipc_Refused *refused);
+
+#endif
