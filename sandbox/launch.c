@@ -146,6 +146,16 @@ static int open_xauthority(void)
     return launch.xauthority == NULL ? 0 : -EINVAL;
 }
 
+static int new_cgroup_namespace(void)
+{
+    struct stat before;
+    struct stat after;
+    if (stat("/proc/self/ns/cgroup", &before) != 0 || unshare(CLONE_NEWCGROUP) != 0 ||
+        stat("/proc/self/ns/cgroup", &after) != 0)
+        return -errno;
+    return before.st_ino != after.st_ino ? 0 : -EPERM;
+}
+
 static int join_cgroups(void)
 {
     for (size_t i = 0; i < cgroup_count; i++) {
@@ -158,7 +168,7 @@ static int join_cgroups(void)
         if (n != 1)
             return n < 0 ? -saved : -EIO;
     }
-    return launch.policy->new_cgroup && unshare(CLONE_NEWCGROUP) != 0 ? -errno : 0;
+    return launch.policy->new_cgroup ? new_cgroup_namespace() : 0;
 }
 
 static int set_hostname(void)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -151,6 +152,27 @@ static uint64_t attributes(enum policy_mount_kind kind)
     return out;
 }
 
+/* Reads back what mount_setattr said that it did. */
+static int check_attributes(const char *path, uint64_t wanted)
+{
+    static const struct {
+        uint64_t attribute;
+        unsigned long flag;
+    } pairs[] = {
+        {MOUNT_ATTR_RDONLY, ST_RDONLY},
+        {MOUNT_ATTR_NOSUID, ST_NOSUID},
+        {MOUNT_ATTR_NODEV, ST_NODEV},
+        {MOUNT_ATTR_NOEXEC, ST_NOEXEC},
+    };
+    struct statvfs status;
+    if (statvfs(path, &status) != 0)
+        return -errno;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if ((wanted & pairs[i].attribute) != 0 && (status.f_flag & pairs[i].flag) == 0)
+            return -EPERM;
+    return 0;
+}
+
 /* Takes a private copy of the mount at `source`, checks what it is, and only then gives it a place:
  * what was checked is what the worker sees. */
 static int bind_at(enum policy_mount_kind kind, const char *source, const char *target)
@@ -171,6 +193,8 @@ static int bind_at(enum policy_mount_kind kind, const char *source, const char *
     if (result == 0 && (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0 ||
                         move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0))
         result = -errno;
+    if (result == 0)
+        result = check_attributes(path, attr.attr_set);
     close(tree);
     return result;
 }
@@ -238,14 +262,27 @@ int root_mount(const struct launch *launch, const struct policy_mount *mount)
     return result == -ENOENT && mount->optional ? 0 : result;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 int root_enter(void)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                           MOUNT_ATTR_NOEXEC};
-    if (mount_setattr(AT_FDCWD, ".", 0, &attr, sizeof(attr)) != 0)
+    struct stat before;
+    struct stat root;
+    struct stat above;
+    if (mount_setattr(AT_FDCWD, ".", 0, &attr, sizeof(attr)) != 0 || stat(".", &before) != 0)
         return -errno;
     /* The old root is stacked upon the new one, and detached from there (pivot_root(2)). */
     if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
         return -errno;
-    return 0;
+    /* An old root that is still there would be found above the new one. */
+    if (stat("/", &root) != 0 || stat("/..", &above) != 0)
+        return -errno;
+    if (!is_same(&before, &root) || !is_same(&root, &above))
+        return -EPERM;
+    return check_attributes("/", attr.attr_set);
 }

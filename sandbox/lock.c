@@ -92,15 +92,16 @@ static int forbid_new_code(const struct sandbox_filter *filter, struct sandbox_r
 {
     if (filter->mdwe == POLICY_UNUSED)
         return 0;
-    if (prctl(LOCK_PR_SET_MDWE, LOCK_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0 &&
-        prctl(LOCK_PR_GET_MDWE, 0, 0, 0, 0) == LOCK_MDWE_REFUSE_EXEC_GAIN) {
-        report->mdwe = 1;
+    if (prctl(LOCK_PR_SET_MDWE, LOCK_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0) {
+        /* EINVAL is a kernel without it; anything else is a kernel that has it and refused. */
+        if (errno != EINVAL || filter->mdwe == POLICY_REQUIRED)
+            return -errno;
+        report->below |= SANDBOX_BELOW_MDWE;
         return 0;
     }
-    /* EINVAL is a kernel without it; anything else is a kernel that has it and refused. */
-    if (errno != EINVAL || filter->mdwe == POLICY_REQUIRED)
-        return errno == 0 ? -EPERM : -errno;
-    report->below |= SANDBOX_BELOW_MDWE;
+    if (prctl(LOCK_PR_GET_MDWE, 0, 0, 0, 0) != LOCK_MDWE_REFUSE_EXEC_GAIN)
+        return -EPERM;
+    report->mdwe = 1;
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define FIRST_UID 64100
+#define LEAKED_FD 60
 
 static char home[64];
 static char paths[8][128];
@@ -134,6 +136,9 @@ static void place_descriptors(const struct policy *policy, int life, int log, in
     for (size_t i = 0; i < policy->descriptor_count; i++)
         CHECK(dup2(300 + (int)i, LAUNCH_FD_FIRST + (int)i) >= 0);
     CHECK(close_range(LAUNCH_FD_FIRST + (unsigned)policy->descriptor_count, ~0U, 0) == 0);
+    /* What a careless starter would leave: the launcher must close it. */
+    int leak = open("/etc/shadow", O_RDONLY);
+    CHECK(leak >= 0 && dup2(leak, LEAKED_FD) == LEAKED_FD && close(leak) == 0);
 }
 
 static void enter_outer(const struct start *start)
@@ -164,6 +169,7 @@ static void exec_launcher(const struct start *start)
         argv[n++] = start->arguments[i];
     }
     char *none[] = {NULL};
+    CHECK(setgroups(1, (gid_t[]){4}) == 0); /* likewise */
     enter_outer(start);
     execve(launcher, (char *const *)(uintptr_t)argv, none);
     CHECK(!"the launcher cannot be executed");
