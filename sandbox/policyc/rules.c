@@ -305,8 +305,6 @@ void check_rules(struct document *document)
     for (size_t i = 0; i < document->rule_count; i++)
         if (document->rules[i].number >= 0 && !is_replaced(document, &document->rules[i]))
             document->rules[kept++] = document->rules[i];
-        else
-            free((void *)(uintptr_t)document->rules[i].name);
     document->rule_count = kept;
     for (size_t i = 0; i < kept; i++)
         for (size_t j = i + 1; j < kept; j++)
