@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -14,16 +16,20 @@
 #include "pin.h"
 #include "tls_fault.h"
 
-_Static_assert(TLS_PINS_MAX == PINS_MAX, "one limit, two headers");
+_Static_assert(TLS_PIN_SIZE == PIN_SIZE, "one size, two headers");
 
 #define HOST_MAX 253
 
 /* A chain longer than this is not read: three certificates of 4 kB are usual. */
 #define CHAIN_BYTES_MAX 65536
 
+/* Records without data (key updates, tickets) in a row; a flood of them would only cost time. */
+#define IDLE_BYTES_MAX 65536
+
 struct tls_context {
     SSL_CTX *ssl;
-    struct pins pins;
+    bool pinned;
+    uint8_t pin[PIN_SIZE];
 };
 
 struct tls {
@@ -32,6 +38,7 @@ struct tls {
     struct fault certificate; /* what the verification callback objected to */
     bool read_wants_write;
     bool write_wants_read;
+    uint64_t raw_at_data; /* bytes received in all when data last came */
     char host[HOST_MAX + 1];
     char description[64];
 };
@@ -70,31 +77,57 @@ static SSL_CTX *strict_context(bool allow_tls12)
     return ssl;
 }
 
-int tls_context_new(struct tls_context **out, const struct tls_config *config, struct fault *fault)
+int tls_setup(struct fault *fault)
 {
-    struct tls_context *context;
-
     tzset();
     if (!OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
         return fault_set(fault, FAULT_LOCAL, "OpenSSL cannot be initialised");
-    context = calloc(1, sizeof *context);
+    return 0;
+}
+
+/* Returns how many certificates of the PEM text were added, or -1 when one does not parse. */
+static int add_trusted(SSL_CTX *ssl, const char *pem, size_t length)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    BIO *memory = length <= INT_MAX ? BIO_new_mem_buf(pem, (int)length) : NULL;
+    int count = 0;
+    bool good = memory != NULL;
+    X509 *certificate;
+
+    while (good && (certificate = PEM_read_bio_X509_AUX(memory, NULL, NULL, NULL))) {
+        good = X509_STORE_add_cert(store, certificate) == 1;
+        X509_free(certificate);
+        count++;
+    }
+    /* Only "no further PEM block" is the end; a block that is broken is not. */
+    good = good && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    BIO_free(memory);
+    return good ? count : -1;
+}
+
+int tls_context_new(struct tls_context **out, const struct tls_config *config, struct fault *fault)
+{
+    struct tls_context *context = calloc(1, sizeof *context);
+    int count;
+
     if (!context)
         return fault_set(fault, FAULT_LOCAL, "out of memory");
-    if (pins_read(&context->pins, config->pins) < 0) {
-        fault_set(fault, FAULT_CONFIGURATION,
-                  "a pin must be the SHA-256 of a public key in base64, and there may be %d",
-                  PINS_MAX);
-    } else if (!(context->ssl = strict_context(config->allow_tls12))) {
+    ERR_clear_error();
+    context->ssl = strict_context(config->allow_tls12);
+    if (!context->ssl) {
         fault_set(fault, FAULT_LOCAL, "OpenSSL: %s", ERR_reason_error_string(ERR_get_error()));
-    } else if (!SSL_CTX_load_verify_file(context->ssl, config->ca_file)) {
-        fault_set(fault, FAULT_CONFIGURATION, "no CA certificate can be read from %.100s: %s",
-                  config->ca_file, ERR_reason_error_string(ERR_peek_last_error()));
+    } else if ((count = add_trusted(context->ssl, config->ca, config->ca_length)) <= 0) {
+        fault_set(fault, FAULT_CONFIGURATION, "the CA file %s",
+                  count < 0 ? "holds a certificate that cannot be read" : "holds no certificate");
     }
     ERR_clear_error();
     if (fault->reason != FAULT_NONE) {
         tls_context_free(context);
         return fault->reason;
     }
+    context->pinned = config->pin != NULL;
+    if (config->pin)
+        memcpy(context->pin, config->pin, PIN_SIZE);
     *out = context;
     return 0;
 }
@@ -166,7 +199,7 @@ static int judge_peer(struct tls *tls, struct fault *fault)
         fault_set(fault, FAULT_TLS_CERTIFICATE, "the certificate was not verified");
     } else if (SSL_version(tls->ssl) < TLS1_3_VERSION && SSL_get_extms_support(tls->ssl) != 1) {
         fault_set(fault, FAULT_TLS_VERSION, "TLS 1.2 without the extended master secret");
-    } else if (!pins_match(&tls->context->pins, chain)) {
+    } else if (tls->context->pinned && !pin_matches(tls->context->pin, chain)) {
         char text[ENCODING_BASE64_SIZE(PIN_SIZE)] = "?";
 
         if (pin_of(digest, sk_X509_value(chain, 0)) == 0)
@@ -184,8 +217,10 @@ int tls_handshake(struct tls *tls, struct fault *fault)
     errno = 0;
     rc = SSL_do_handshake(tls->ssl);
     error = errno;
-    if (rc == 1)
+    if (rc == 1) {
+        tls->raw_at_data = BIO_number_read(SSL_get_rbio(tls->ssl));
         return judge_peer(tls, fault);
+    }
     code = SSL_get_error(tls->ssl, rc);
     if (code == SSL_ERROR_WANT_READ)
         return TLS_WANT_READ;
@@ -217,15 +252,23 @@ static ssize_t failure(struct tls *tls, int rc, int crossing, bool *crossed)
 
 ssize_t tls_read(struct tls *tls, void *out, size_t length)
 {
+    uint64_t received;
     size_t count = 0;
+    ssize_t error;
     int rc;
 
     ERR_clear_error();
     tls->read_wants_write = false;
     rc = SSL_read_ex(tls->ssl, out, length, &count);
-    if (rc == 1)
+    received = BIO_number_read(SSL_get_rbio(tls->ssl));
+    if (rc == 1) {
+        tls->raw_at_data = received;
         return (ssize_t)count;
-    return failure(tls, rc, SSL_ERROR_WANT_WRITE, &tls->read_wants_write);
+    }
+    error = failure(tls, rc, SSL_ERROR_WANT_WRITE, &tls->read_wants_write);
+    if (error == -EAGAIN && received - tls->raw_at_data > IDLE_BYTES_MAX)
+        return -EPROTO;
+    return error;
 }
 
 ssize_t tls_write(struct tls *tls, const void *bytes, size_t length)

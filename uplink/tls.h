@@ -1,8 +1,8 @@
 /*
  * TLS towards the console: OpenSSL over a descriptor that is already connected.
  *
- * What opens files is in tls_context_new and comes before the lock; everything after it works with
- * read, write and memory. The system's openssl.cnf is not loaded: what is accepted is decided here
+ * What opens files is in tls_setup and comes before the lock; everything after it works with read,
+ * write and memory. The system's openssl.cnf is not loaded: what is accepted is decided here
  * and by our own configuration, not by a file that something else may edit.
  *
  * Accepted: TLS 1.3, or 1.2 where configured and then only with the extended master secret
@@ -24,13 +24,13 @@
 #include "fault.h"
 
 #define TLS_BINDING_SIZE 32
-#define TLS_PINS_MAX     4
+#define TLS_PIN_SIZE     32
 
 struct tls_config {
-    const char *ca_file; /* PEM bundle */
-    const char *pins;    /* NULL or "", or up to TLS_PINS_MAX SHA-256 hashes of a
-                            SubjectPublicKeyInfo, base64, separated by spaces or commas: one of
-                            them must be in the chain */
+    const char *ca; /* certificates in PEM, text between them is skipped */
+    size_t ca_length;
+    const uint8_t *pin; /* NULL, or the SHA-256 of a SubjectPublicKeyInfo, TLS_PIN_SIZE bytes, that
+                           the chain must hold */
     bool allow_tls12;
 };
 
@@ -44,8 +44,13 @@ enum tls_outcome {
 };
 
 /*
- * Reads the bundle and the pins. To be called before the lock; also initialises OpenSSL and reads
- * the time zone, both of which open files. Returns 0, or the fault_reason with `fault` set.
+ * Initialises OpenSSL without its configuration file, and the time zone, which opens one. Before
+ * the lock and before everything else here. Returns 0, or the fault_reason with `fault` set.
+ */
+int tls_setup(struct fault *fault);
+
+/*
+ * Reads the CA certificates and copies the pin. Returns 0, or the fault_reason with `fault` set.
  */
 int tls_context_new(struct tls_context **out, const struct tls_config *config, struct fault *fault);
 struct tls_context *tls_context_free(struct tls_context *context);
@@ -69,7 +74,8 @@ int tls_handshake(struct tls *tls, struct fault *fault);
  * Reads at most `length` bytes (at least 1). Returns their number; 0 when the peer ended the
  * connection in order; -EAGAIN when none can be had now (a record without data, such as a key
  * update, gives this too, so that a flood of them returns to the caller's loop); -ECONNRESET when
- * the connection broke or was cut without close_notify; -EPROTO when the peer broke TLS.
+ * the connection broke or was cut without close_notify; -EPROTO when the peer broke TLS or sent
+ * more than 64 KiB of records without data.
  */
 ssize_t tls_read(struct tls *tls, void *out, size_t length);
 

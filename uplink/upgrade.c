@@ -62,7 +62,8 @@ int upgrade_derive(struct upgrade *upgrade)
     return 0;
 }
 
-int upgrade_request(struct upgrade *upgrade, char *out, const char *host, uint16_t port)
+int upgrade_request(struct upgrade *upgrade, char *out, const char *host, uint16_t port,
+                    const char *path)
 {
     char authority[300];
     uint8_t nonce[16];
@@ -76,14 +77,14 @@ int upgrade_request(struct upgrade *upgrade, char *out, const char *host, uint16
     if (upgrade_derive(upgrade) < 0)
         return -EIO;
     length = snprintf(out, UPGRADE_REQUEST_MAX,
-                      "GET " UPGRADE_PATH " HTTP/1.1\r\n"
+                      "GET %s HTTP/1.1\r\n"
                       "Host: %s\r\n"
                       "Upgrade: websocket\r\n"
                       "Connection: Upgrade\r\n"
                       "Sec-WebSocket-Key: %s\r\n"
                       "Sec-WebSocket-Version: 13\r\n"
                       "Sec-WebSocket-Protocol: " UPGRADE_SUBPROTOCOL "\r\n\r\n",
-                      authority, upgrade->key);
+                      path, authority, upgrade->key);
     return length < 0 || length >= UPGRADE_REQUEST_MAX ? -ENAMETOOLONG : length;
 }
 

@@ -13,10 +13,10 @@
 #include "fault.h"
 #include "http.h"
 
-#define UPGRADE_PATH        "/agent"
 #define UPGRADE_SUBPROTOCOL "cloister.v1"
 
-/* The longest request that is built here: a host name of 253 bytes and constant text. */
+/* The longest request that is built here: a host name of 253 bytes, a path of 127, constant text.
+ */
 #define UPGRADE_REQUEST_MAX 1024
 
 struct upgrade {
@@ -47,7 +47,8 @@ bool upgrade_connect_check(const struct http_head *head, size_t surplus, struct 
  * Makes a new key and writes the upgrade request into `out` (UPGRADE_REQUEST_MAX bytes). Returns
  * its length, -ENAMETOOLONG, or -EIO when there is no randomness.
  */
-int upgrade_request(struct upgrade *upgrade, char *out, const char *host, uint16_t port);
+int upgrade_request(struct upgrade *upgrade, char *out, const char *host, uint16_t port,
+                    const char *path);
 
 /*
  * Computes the answer that belongs to upgrade->key. For upgrade_request and for tests with the key

@@ -46,21 +46,21 @@ static void asks_for_the_upgrade(void **state)
     int length;
 
     (void)state;
-    length = upgrade_request(&one, text, "console.example.org", 443);
+    length = upgrade_request(&one, text, "console.example.org", 443, "/agent");
     assert_true(length > 0);
     assert_int_equal(strlen(text), length);
     assert_non_null(strstr(text, "GET /agent HTTP/1.1\r\nHost: console.example.org:443\r\n"));
     assert_non_null(strstr(text, "Sec-WebSocket-Protocol: cloister.v1\r\n"));
     assert_null(strstr(text, "Origin"));
     assert_string_equal(text + length - 4, "\r\n\r\n");
-    assert_true(upgrade_request(&two, text, "::1", 8443) > 0);
+    assert_true(upgrade_request(&two, text, "::1", 8443, "/agent") > 0);
     assert_non_null(strstr(text, "Host: [::1]:8443\r\n"));
     assert_string_not_equal(one.key, two.key);
     assert_true(upgrade_connect_request(text, "::1", 8443) > 0);
     assert_string_equal(text, "CONNECT [::1]:8443 HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n");
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    assert_int_equal(upgrade_request(&two, text, name, 1), -ENAMETOOLONG);
+    assert_int_equal(upgrade_request(&two, text, name, 1, "/agent"), -ENAMETOOLONG);
     assert_int_equal(upgrade_connect_request(text, name, 1), -ENAMETOOLONG);
 }
 

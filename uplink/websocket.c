@@ -40,12 +40,17 @@ static void meter(struct websocket *socket)
     socket->bytes = 0;
 }
 
+/* The close frame is queued first: wslay would queue an empty one when it meets the fault. */
+static void violated(struct websocket *socket, const char *word, const char *text)
+{
+    websocket_close(socket, WSLAY_CODE_POLICY_VIOLATION, word);
+    fault_set(&socket->fault, FAULT_PROTOCOL, "%s", text);
+}
+
 static void flooded(struct websocket *socket)
 {
     if (socket->frames > WEBSOCKET_FRAMES_PER_S || socket->bytes > WEBSOCKET_BYTES_PER_S)
-        fault_set(&socket->fault, FAULT_PROTOCOL,
-                  "the console floods: %u frames, %u bytes within a second", socket->frames,
-                  socket->bytes);
+        violated(socket, "flood", "the console floods");
 }
 
 static void lost(struct websocket *socket, ssize_t error)
@@ -195,7 +200,7 @@ static void on_message(wslay_event_context_ptr wslay,
         socket->callbacks->text(socket->user, (const char *)message->msg, message->msg_length);
         return;
     }
-    fault_set(&socket->fault, FAULT_PROTOCOL, "a binary message, which consoles never send");
+    violated(socket, "malformed", "a binary message, which consoles never send");
 }
 
 int websocket_new(struct websocket **out, const struct websocket_callbacks *callbacks, void *user,
@@ -326,9 +331,16 @@ static void judge_end(struct websocket *socket)
 
 static void read_in(struct websocket *socket)
 {
+    int rc = 0;
+
     socket->budget = READ_PER_SERVICE;
-    if (wslay_event_get_read_enabled(socket->wslay) && wslay_event_recv(socket->wslay) < 0)
+    if (wslay_event_get_read_enabled(socket->wslay))
+        rc = wslay_event_recv(socket->wslay);
+    /* What a callback found is already in the fault; what is left is a frame that wslay refuses. */
+    if (rc == WSLAY_ERR_NOMEM)
         fault_set(&socket->fault, FAULT_LOCAL, "out of memory for a message");
+    else if (rc < 0)
+        fault_set(&socket->fault, FAULT_PROTOCOL, "the console broke the WebSocket framing");
     if (socket->fault.reason == FAULT_NONE && !wslay_event_get_read_enabled(socket->wslay))
         judge_end(socket);
 }
@@ -338,8 +350,7 @@ static void keep_alive(struct websocket *socket)
     int64_t now_ms = socket->now_ms;
 
     if (socket->message_since_ms && now_ms - socket->message_since_ms >= WEBSOCKET_MESSAGE_MS)
-        fault_set(&socket->fault, FAULT_PROTOCOL, "a message that does not end within %d s",
-                  WEBSOCKET_MESSAGE_MS / 1000);
+        violated(socket, "timeout", "a message that does not end within a minute");
     if (socket->ping_ms && now_ms - socket->ping_ms >= WEBSOCKET_PONG_MS)
         fault_set(&socket->fault, FAULT_PING_TIMEOUT, "nothing received for %d s after a ping",
                   WEBSOCKET_PONG_MS / 1000);
@@ -359,14 +370,6 @@ static bool closing_is_over(const struct websocket *socket)
     return socket->now_ms - socket->closing_since_ms >= WEBSOCKET_CLOSING_MS;
 }
 
-/* Tells the peer why, if it still listens; once, without waiting. */
-static void say_goodbye(struct websocket *socket)
-{
-    if (socket->fault.reason == FAULT_PROTOCOL && !wslay_event_get_close_sent(socket->wslay))
-        websocket_close(socket, WSLAY_CODE_POLICY_VIOLATION, "malformed");
-    write_out(socket);
-}
-
 bool websocket_service(struct websocket *socket, int64_t now_ms, struct fault *fault)
 {
     socket->now_ms = now_ms;
@@ -380,7 +383,7 @@ bool websocket_service(struct websocket *socket, int64_t now_ms, struct fault *f
         write_out(socket);
         return !closing_is_over(socket);
     }
-    say_goodbye(socket);
+    write_out(socket); /* the close frame, if the peer still listens; without waiting */
     if (!socket->closing || socket->fault.reason != FAULT_CLOSED)
         fault_set(fault, socket->fault.reason, "%s", socket->fault.detail);
     return false;
