@@ -49,13 +49,6 @@ static void watch(const struct monitor *monitor, int fd, uint32_t what)
     }
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static const char *name_of(const struct monitor *monitor, uint32_t place)
 {
     return place == MONITOR_BROKER_CHILD        ? MONITOR_BROKER_KIND
@@ -63,15 +56,22 @@ static const char *name_of(const struct monitor *monitor, uint32_t place)
                                                 : "worker";
 }
 
+static void release(struct monitor_child *child)
+{
+    if (child->gate >= 0)
+        (void)!write(child->gate, "", 1);
+    monitor_close(&child->gate);
+}
+
 static void end_all(struct monitor *monitor, uint64_t grace_ms)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++) {
-        close_fd(&monitor->children[i].gate);
-        close_fd(&monitor->children[i].life);
+        monitor_close(&monitor->children[i].gate);
+        monitor_close(&monitor->children[i].life);
         if (grace_ms == 0)
             monitor_child_kill(&monitor->children[i]);
     }
-    close_fd(&monitor->link);
+    monitor_close(&monitor->link);
     monitor->phase = MONITOR_PHASE_ENDING;
     monitor->deadline_ms = now_ms() + grace_ms;
 }
@@ -102,7 +102,7 @@ static void tell(struct monitor *monitor, const struct monitor_message *message,
     }
     if (sendmsg(monitor->link, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno == EPIPE || errno == ECONNRESET) {
-            close_fd(&monitor->link); /* its pidfd will say so too */
+            monitor_close(&monitor->link); /* its pidfd will say so too */
         } else {
             end_broker(monitor,
                        errno == EAGAIN ? "it does not read its messages" : strerror(errno));
@@ -137,6 +137,7 @@ static void start_worker(struct monitor *monitor, uint32_t slot)
     const struct monitor_slot *row = &monitor->table.slots[slot];
     struct monitor_child *child = &monitor->children[slot];
     struct monitor_start start = {.policy = row->policy,
+                                  .row = monitor_table_row(monitor->policies, row->policy->kind),
                                   .slot = slot,
                                   .generation = row->generation,
                                   .instance = row->instance};
@@ -152,10 +153,10 @@ static void start_worker(struct monitor *monitor, uint32_t slot)
     struct monitor_message message = about(monitor, slot, MONITOR_STARTED);
     copy_kind(&message, start.policy->kind);
     message.pid = child->pid;
-    message.uid = child->uid;
-    message.gid = child->gid;
+    message.uid = child->account.uid;
+    message.gid = child->account.gid;
     tell(monitor, &message, child->log);
-    close_fd(&child->log);
+    monitor_close(&child->log);
 }
 
 static void on_link(struct monitor *monitor)
@@ -166,7 +167,7 @@ static void on_link(struct monitor *monitor)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) { /* closed; an empty packet looks the same, and is no better */
-        close_fd(&monitor->link);
+        monitor_close(&monitor->link);
         if (monitor->phase == MONITOR_PHASE_UP)
             monitor_child_kill(&monitor->children[MONITOR_BROKER_CHILD]); /* if it still lives */
         return;
@@ -184,7 +185,7 @@ static void on_link(struct monitor *monitor)
         refuse(monitor, decision.slot, message.kind, decision.reason, 0);
         break;
     case MONITOR_DO_RELEASE:
-        monitor_child_release(&monitor->children[decision.slot]);
+        release(&monitor->children[decision.slot]);
         break;
     case MONITOR_DO_KILL:
         monitor_child_kill(&monitor->children[decision.slot]);
@@ -209,7 +210,7 @@ static void on_status(struct monitor *monitor, uint32_t place)
     ssize_t got = read(child->status, &failure, sizeof failure);
     if (got < 0 && errno == EAGAIN)
         return;
-    close_fd(&child->status);
+    monitor_close(&child->status);
     if (got != sizeof failure)
         return;
     log_error("%s not launched: %s: %s", name_of(monitor, place), launch_stage_name(failure.stage),
@@ -235,7 +236,7 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
              info.si_status);
     struct monitor_message message = {.pid = info.si_pid};
     monitor_child_forget(child);
-    (void)cgroup_remove(&monitor->host.cgroup, child->leaf);
+    (void)cgroup_remove(&monitor->host.reading.cgroup, child->leaf);
     if (place == MONITOR_BROKER_CHILD) {
         if (monitor->phase == MONITOR_PHASE_UP || monitor->phase == MONITOR_PHASE_STOPPING)
             end_all(monitor, monitor->phase == MONITOR_PHASE_STOPPING ? GRACE_MS : 0);
@@ -251,20 +252,23 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
 
 static void on_session(struct monitor *monitor)
 {
-    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    struct agent_session session;
-    while (read(monitor->session_watch, events, sizeof events) > 0) {
-    }
-    session_find(&session, &monitor->host.config, &monitor->host.roots);
-    if (memcmp(&session, &monitor->host.session, sizeof session) == 0)
+    static const struct reader_task task = {.config = -1, .sysfs = -1, .board = -1};
+    static struct agent_session before;
+    struct reading *reading = &monitor->host.reading;
+    const struct agent_session *session = &reading->session;
+    char events[4096];
+    while (read(monitor->session_watch, events, sizeof events) > 0)
+        ;
+    before = *session;
+    if (reader_run(reading, &task, monitor->policies) != 0 ||
+        memcmp(&before, session, sizeof before) == 0)
         return;
-    monitor->host.session = session;
-    monitor->table.facts.session = session.type;
+    monitor->table.facts.session = session->type;
     struct monitor_message message = {.op = MONITOR_SESSION,
-                                      .reason = session.type,
-                                      .uid = session.uid,
-                                      .value = (int32_t)session.active};
-    copy_kind(&message, session.display);
+                                      .reason = session->type,
+                                      .uid = session->uid,
+                                      .value = (int32_t)session->active};
+    copy_kind(&message, session->display);
     tell(monitor, &message, -1);
 }
 
@@ -296,10 +300,10 @@ static int open_syslog(const struct monitor *monitor)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
     int fd = -1;
-    if (monitor->host.config.agent.log_syslog) {
+    if (monitor->host.reading.config.agent.log_syslog) {
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-            close_fd(&fd);
+            monitor_close(&fd);
     }
     return fd;
 }
@@ -311,15 +315,17 @@ static int start_broker(struct monitor *monitor)
     int pair[2] = {-1, -1}, result = -1;
     int config = monitor_seal_config(&monitor->host), syslog = open_syslog(monitor);
     if (config >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+        uint32_t row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND);
         int passed[] = {pair[1], config, syslog};
-        struct monitor_start start = {
-            .policy = monitor_table_policy(monitor->policies, MONITOR_BROKER_KIND),
-            .generation = ++monitor->broker_starts,
-            .passed = passed,
-            .passed_count = 3};
-        struct monitor_facts facts = {.session = monitor->host.session.type,
-                                      .screenshots = monitor->host.config.agent.capture.screenshots,
-                                      .console = monitor->host.config.agent.console.host[0] != 0};
+        struct monitor_start start = {.policy = monitor->policies[row],
+                                      .row = row,
+                                      .generation = ++monitor->broker_starts,
+                                      .passed = passed,
+                                      .passed_count = 3};
+        struct monitor_facts facts = {
+            .session = monitor->host.reading.session.type,
+            .screenshots = monitor->host.reading.config.agent.capture.screenshots,
+            .console = monitor->host.reading.config.agent.console.host[0] != 0};
         monitor_table_reset(&monitor->table, monitor->policies, &facts, now_ms());
         result = monitor_spawn(child, &monitor->host, &start) ? -1 : 0;
     }
@@ -332,13 +338,13 @@ static int start_broker(struct monitor *monitor)
         watch(monitor, monitor->log, ON_LOG);
         watch(monitor, child->pidfd, ON_PIDFD | MONITOR_BROKER_CHILD);
         watch(monitor, child->status, ON_STATUS | MONITOR_BROKER_CHILD);
-        monitor_child_release(child);
+        release(child);
         monitor->started_ms = now_ms();
     }
-    close_fd(&pair[0]);
-    close_fd(&pair[1]);
-    close_fd(&config);
-    close_fd(&syslog);
+    monitor_close(&pair[0]);
+    monitor_close(&pair[1]);
+    monitor_close(&config);
+    monitor_close(&syslog);
     return result;
 }
 
@@ -355,7 +361,7 @@ static void ended(struct monitor *monitor)
 {
     while (monitor->log >= 0 && monitor_relay_log(monitor)) {
     }
-    close_fd(&monitor->log);
+    monitor_close(&monitor->log);
     monitor_clean_runtime(&monitor->host, monitor->last);
     uint64_t now = now_ms();
     if (now - monitor->started_ms >= HEALTHY_MS)
@@ -408,7 +414,7 @@ static void on_event(struct monitor *monitor, uint32_t what)
         break;
     case ON_LOG:
         if (monitor->log >= 0 && !monitor_relay_log(monitor))
-            close_fd(&monitor->log);
+            monitor_close(&monitor->log);
         break;
     case ON_PIDFD:
         on_exit_of(monitor, place);
@@ -442,15 +448,13 @@ static int open_signals(void)
 int monitor_run(struct monitor *monitor)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++) {
-        monitor->children[i] =
-            (struct monitor_child){.pidfd = -1, .gate = -1, .life = -1, .status = -1, .log = -1};
+        monitor->children[i] = MONITOR_NO_CHILD;
     }
     monitor->link = monitor->log = -1;
     monitor->signals = open_signals();
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (monitor->signals < 0 || monitor->epoll < 0)
         return -errno;
-    monitor->session_watch = session_watch(&monitor->host.config, &monitor->host.roots);
     watch(monitor, monitor->signals, ON_SIGNAL);
     watch(monitor, monitor->session_watch, ON_SESSION);
     monitor->phase = MONITOR_PHASE_WAITING;
