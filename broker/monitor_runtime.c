@@ -35,7 +35,10 @@ int monitor_make_runtime(const struct monitor_host *host, const struct reader_ac
         return fd;
     /* the lock is held by this descriptor until the process ends, however it ends */
     int lock = openat(fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int result = lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
+    struct stat st;
+    int result = lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0 || fstat(lock, &st) != 0 ? -errno
+                 : st.st_nlink == 0 ? -EWOULDBLOCK /* its last holder is just going */
+                                    : 0;
     if (result == 0)
         result = monitor_folder(fd, "root", 0700, 0, 0);
     if (result == 0)
