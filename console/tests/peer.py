@@ -244,6 +244,9 @@ class Agent:
         except Closed as e:
             return e.code, e.reason
 
+    def __del__(self):
+        self.socket.close()
+
     def close(self):
         try:
             self.tls.shutdown()
