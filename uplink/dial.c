@@ -77,10 +77,24 @@ static int await(int fd, int timeout_ms)
     return -error;
 }
 
+/* How much may wait in the kernel before a write says "later"; what is under way counts apart. */
+#define NOT_SENT_MAX 131072
+
+/* After the lock no option can be set any more. */
+static int set_options(int fd)
+{
+    int one = 1;
+    int lowat = NOT_SENT_MAX;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat) < 0)
+        return -errno;
+    return 0;
+}
+
 /* Returns the connected descriptor or -errno. */
 static int attempt(const struct dial_address *address, int timeout_ms)
 {
-    int one = 1;
     int rc = 0;
     int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -88,8 +102,8 @@ static int attempt(const struct dial_address *address, int timeout_ms)
         return -errno;
     if (connect(fd, (const struct sockaddr *)&address->storage, address->length) < 0)
         rc = errno == EINPROGRESS || errno == EINTR ? await(fd, timeout_ms) : -errno;
-    if (rc == 0 && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0)
-        rc = -errno;
+    if (rc == 0)
+        rc = set_options(fd);
     if (rc < 0) {
         close(fd);
         return rc;

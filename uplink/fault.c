@@ -32,6 +32,7 @@ static const char *const names[FAULT_COUNT] = {
     [FAULT_RATE_LIMITED] = "rate-limited",
     [FAULT_REPLACED] = "replaced",
     [FAULT_CLOSED] = "closed",
+    [FAULT_VAULT] = "vault",
     [FAULT_LOCAL] = "local",
 };
 

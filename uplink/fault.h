@@ -43,7 +43,8 @@ enum fault_reason {
     FAULT_RATE_LIMITED,       /* the console asks for fewer attempts */
     FAULT_REPLACED,           /* a newer connection of this machine took over */
     FAULT_CLOSED,             /* the console or the network ended the connection */
-    FAULT_LOCAL,              /* this machine failed: memory, the vault, a system call */
+    FAULT_VAULT,              /* the vault did not sign the console's challenge */
+    FAULT_LOCAL,              /* this machine failed: memory, a system call */
     FAULT_COUNT
 };
 

@@ -280,7 +280,7 @@ bool session_tick(struct session *session, int64_t now_ms, struct fault *fault)
     };
 
     if (now_ms >= session->deadline_ms)
-        fault_set(fault, session->stage == STAGE_SIGNING ? FAULT_LOCAL : FAULT_PHASE_TIMEOUT,
+        fault_set(fault, session->stage == STAGE_SIGNING ? FAULT_VAULT : FAULT_PHASE_TIMEOUT,
                   "%s within %d s", awaited[session->stage], SESSION_SIGN_IN_MS / 1000);
     else if (now_ms >= session->enroll_deadline_ms)
         fault_set(fault, FAULT_PHASE_TIMEOUT, "the console did not answer the enrolment");
