@@ -13,10 +13,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CGROUP_TREES_MAX 3
-#define CGROUP_MEMORY    1u
-#define CGROUP_PIDS      2u
-#define CGROUP_CPU       4u
+#define CGROUP_TREES_MAX   3
+#define CGROUP_CONTROLLERS 3
+#define CGROUP_MEMORY      1u /* bit i is cgroup_controllers[i] */
+#define CGROUP_PIDS        2u
+#define CGROUP_CPU         4u
+
+extern const char *const cgroup_controllers[CGROUP_CONTROLLERS];
 
 struct cgroup_tree {
     int version;          /* 2 or 1 */

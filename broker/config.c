@@ -11,6 +11,7 @@
 
 #include "config_values.h"
 #include "log.h"
+#include "trusted.h"
 
 struct key {
     const char *section, *name;
@@ -359,46 +360,15 @@ unsigned config_read(struct config *out, FILE *stream, const char *name, FILE *e
     return reader.count;
 }
 
-int config_open_trusted(int at, const char *path, int flags, unsigned type)
+unsigned config_load(struct config *out, FILE *stream, const char *name, FILE *errors)
 {
-    struct stat st;
-    int fd = openat(at, path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    int result = fstat(fd, &st) != 0                         ? -errno
-                 : (st.st_mode & S_IFMT) != type             ? -EINVAL
-                 : st.st_uid != 0 || (st.st_mode & 022) != 0 ? -EPERM
-                                                             : 0;
-    if (result != 0)
-        close(fd);
-    return result == 0 ? fd : result;
-}
-
-static int open_file(struct reader *reader, const char *path)
-{
-    int fd = config_open_trusted(AT_FDCWD, path, O_RDONLY, S_IFREG);
-    if (fd < 0) {
-        complain(reader, "%s: %s", path,
-                 fd == -EPERM    ? "must belong to root and be writable by nobody else"
-                 : fd == -EINVAL ? "is not a regular file"
-                                 : strerror(-fd));
-    }
-    return fd;
-}
-
-unsigned config_load(struct config *out, const char *path, FILE *errors)
-{
-    struct reader reader = {.config = out, .errors = errors, .name = path};
-    config_defaults(out);
-    int fd = open_file(&reader, path);
-    FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
-    if (!stream)
-        return 1;
-    reader.count += config_read(out, stream, path, errors);
-    fclose(stream);
+    struct reader reader = {.config = out, .errors = errors, .name = name};
+    reader.count = config_read(out, stream, name, errors);
     if (out->agent.console.ca[0]) {
-        int ca = open_file(&reader, out->agent.console.ca);
-        if (ca >= 0)
+        int ca = trusted_open(AT_FDCWD, out->agent.console.ca, O_RDONLY, S_IFREG);
+        if (ca < 0)
+            complain(&reader, "%s %s", out->agent.console.ca, trusted_error(ca));
+        else
             close(ca);
     }
     return reader.count;

@@ -1,9 +1,9 @@
 /*
  * The agent's one configuration file: an INI file that only root can write.
  *
- * Read by cloisterd alone, once, before anything is started. Every wrong line is reported with
- * file, line and what is allowed there, all of them and not only the first; nothing is started from
- * a file with errors. Not thread-safe (inih's settings are global).
+ * Read by cloisterd alone, once, before anything is started, in its reader (reader.h). Every wrong
+ * line is reported with file, line and what is allowed there, all of them and not only the first;
+ * nothing is started from a file with errors. Not thread-safe (inih's settings are global).
  */
 #ifndef CLOISTER_CONFIG_H
 #define CLOISTER_CONFIG_H
@@ -36,17 +36,9 @@ void config_defaults(struct config *out);
 unsigned config_read(struct config *out, FILE *stream, const char *name, FILE *errors);
 
 /*
- * Opens and reads `path`, which has to be a regular file that belongs to root and that nobody else
- * can write; as has the file that [console] ca names. Returns as config_read does.
+ * As config_read, and checks that the file that [console] ca names is root's and that nobody else
+ * can write it.
  */
-unsigned config_load(struct config *out, const char *path, FILE *errors);
-
-/*
- * Opens `path` under directory `at` (AT_FDCWD for none) if it is of `type` (S_IFREG or S_IFDIR),
- * owned by root, and not writable by group or others. `flags` are those of open(2), O_CLOEXEC is
- * added. Returns the descriptor, owned by the caller, or -errno: -EPERM for an owner or mode that
- * cannot be trusted.
- */
-int config_open_trusted(int at, const char *path, int flags, unsigned type);
+unsigned config_load(struct config *out, FILE *stream, const char *name, FILE *errors);
 
 #endif

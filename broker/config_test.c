@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "config_values.h"
+#include "trusted.h"
 
 #define AGE1 "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 #define AGE2 "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg"
@@ -288,14 +289,16 @@ static void write_file(const char *path, const char *text, mode_t mode)
 /* Loads the file and returns whether it was accepted; `said` has the errors. */
 static int loads(const char *path)
 {
-    FILE *errors = fmemopen(said, sizeof said, "w");
+    FILE *errors = fmemopen(said, sizeof said, "w"), *in = fopen(path, "r");
+    assert_non_null(in);
     memset(said, 0, sizeof said);
-    unsigned count = config_load(&config, path, errors);
+    unsigned count = config_load(&config, in, path, errors);
+    fclose(in);
     fclose(errors);
     return count == 0;
 }
 
-static void test_file_must_be_roots(void **state)
+static void test_files_must_be_roots(void **state)
 {
     char folder[] = "/tmp/cloister-config.XXXXXX", path[64], ca[64], text[256];
     (void)state;
@@ -305,31 +308,29 @@ static void test_file_must_be_roots(void **state)
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/a.conf", folder);
     snprintf(ca, sizeof ca, "%s/ca.pem", folder);
-    assert_false(loads(path));
-    assert_non_null(strstr(said, "No such file"));
-    write_file(path, "[log]\nlevel=info\n", 0644);
-    assert_true(loads(path));
+    assert_int_equal(trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG), -ENOENT);
+    snprintf(text, sizeof text, "[console]\nhost=a\nca=%s\n", ca);
+    write_file(path, text, 0644);
+    int fd = trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(trusted_open(AT_FDCWD, folder, O_RDONLY, S_IFREG), -EINVAL);
+    assert_int_equal(trusted_open(AT_FDCWD, path, O_RDONLY, S_IFDIR), -EINVAL);
     assert_int_equal(chmod(path, 0664), 0);
-    assert_false(loads(path));
-    assert_non_null(strstr(said, "must belong to root"));
+    assert_int_equal(trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG), -EPERM);
     assert_int_equal(chmod(path, 0646), 0);
-    assert_false(loads(path));
+    assert_int_equal(trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG), -EPERM);
     assert_int_equal(chmod(path, 0644), 0);
     assert_int_equal(chown(path, 65534, 0), 0);
-    assert_false(loads(path));
-    assert_false(loads(folder));
-    assert_non_null(strstr(said, "not a regular file"));
-    assert_int_equal(config_open_trusted(AT_FDCWD, path, O_RDONLY, S_IFREG), -EPERM);
+    assert_int_equal(trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG), -EPERM);
 
-    snprintf(text, sizeof text, "[console]\nhost=a\nca=%s\n", ca);
-    assert_int_equal(unlink(path), 0);
-    write_file(path, text, 0600);
     assert_false(loads(path));
+    assert_non_null(strstr(said, "ca.pem No such file"));
     write_file(ca, "x", 0644);
     assert_true(loads(path));
     assert_int_equal(chmod(ca, 0666), 0);
     assert_false(loads(path));
-    assert_non_null(strstr(said, "ca.pem"));
+    assert_non_null(strstr(said, "ca.pem must belong to root and be writable by nobody else"));
     unlink(ca);
     unlink(path);
     rmdir(folder);
@@ -345,7 +346,7 @@ int main(void)
         cmocka_unit_test(test_long_and_binary_lines),
         cmocka_unit_test(test_deny_limits),
         cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_file_must_be_roots),
+        cmocka_unit_test(test_files_must_be_roots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,20 +16,14 @@ static int is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Reads one attribute. A file that is not there, or empty, leaves `out` ABSENT. */
-static void read_attribute(struct agent_id *out, int folder, const char *name)
+/* Reads an attribute from `fd`, or -errno of opening it. None, or an empty one, is ABSENT. */
+static void read_open(struct agent_id *out, int fd)
 {
-    memset(out, 0, sizeof *out);
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        out->state = errno == ENOENT || errno == ENOTDIR ? AGENT_ID_ABSENT : AGENT_ID_UNREADABLE;
-        return;
-    }
     char text[sizeof out->value];
-    ssize_t got = read(fd, text, sizeof text - 1);
-    close(fd);
+    memset(out, 0, sizeof *out);
+    ssize_t got = fd < 0 ? fd : read(fd, text, sizeof text - 1);
     if (got < 0) {
-        out->state = AGENT_ID_UNREADABLE;
+        out->state = got == -ENOENT || got == -ENOTDIR ? AGENT_ID_ABSENT : AGENT_ID_UNREADABLE;
         return;
     }
     size_t start = 0, end = strnlen(text, (size_t)got);
@@ -40,6 +34,14 @@ static void read_attribute(struct agent_id *out, int folder, const char *name)
     memcpy(out->value, text + start, end - start);
     out->length = (uint32_t)(end - start);
     out->state = out->length ? AGENT_ID_PRESENT : AGENT_ID_ABSENT;
+}
+
+static void read_attribute(struct agent_id *out, int folder, const char *name)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    read_open(out, fd < 0 ? -errno : fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* virtio has serial; NVMe and MMC device/serial; SCSI and SATA device/wwid; NVMe namespaces wwid.
@@ -98,24 +100,21 @@ static void walk(struct agent_id *best, int device, int depth)
         close(device);
 }
 
-void hardware_ids_read(struct agent_hardware *out, const char *sysfs, dev_t root_device)
+void hardware_ids_read(struct agent_hardware *out, int sysfs, int board, dev_t root_device)
 {
     char name[64];
     memset(out, 0, sizeof *out);
-    int root = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0 || faccessat(root, "class", F_OK, 0) != 0) { /* not mounted */
+    if (sysfs < 0 || faccessat(sysfs, "class", F_OK, 0) != 0) { /* not mounted */
         out->disk.state = out->board.state = AGENT_ID_UNREADABLE;
-    } else {
-        read_attribute(&out->board, root, "class/dmi/id/board_serial");
-        snprintf(name, sizeof name, "dev/block/%u:%u", major(root_device), minor(root_device));
-        int disk = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (root_device != 0 && (disk >= 0 || errno != ENOENT))
-            walk(&out->disk, disk, 0);
-        else if (disk >= 0)
-            close(disk);
+        return;
     }
-    if (root >= 0)
-        close(root);
+    read_open(&out->board, board);
+    if (root_device == 0)
+        return;
+    snprintf(name, sizeof name, "dev/block/%u:%u", major(root_device), minor(root_device));
+    int disk = openat(sysfs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (disk >= 0 || errno != ENOENT)
+        walk(&out->disk, disk, 0);
 }
 
 dev_t hardware_ids_root_device(const char *mountinfo)

@@ -1,6 +1,6 @@
 /*
  * The serial numbers that the machine's key is bound to: of the disk that holds the root file
- * system, and of the mainboard. Read from sysfs by the monitor, since only root can read them.
+ * system, and of the mainboard, as sysfs has them.
  *
  * Nothing here judges a value: what firmware writes when it has no serial ("To be filled by
  * O.E.M.") is for the vault to know.
@@ -20,10 +20,12 @@
 dev_t hardware_ids_root_device(const char *mountinfo);
 
 /*
- * Reads both serials from the sysfs mounted at `sysfs` ("/sys"). Partitions, device mapper and RAID
- * are walked down to their disks; of several disks the smallest serial counts, whatever order the
- * kernel found them in. Never fails: what could not be had is in the states.
+ * Reads both serials from the sysfs that `sysfs` is the top folder of. `board` is its
+ * class/dmi/id/board_serial, which only root can open, opened; or -errno of the attempt.
+ * Partitions, device mapper and RAID are walked down to their disks; of several disks the smallest
+ * serial counts, whatever order the kernel found them in. Never fails: what could not be had is in
+ * the states. Closes neither descriptor.
  */
-void hardware_ids_read(struct agent_hardware *out, const char *sysfs, dev_t root_device);
+void hardware_ids_read(struct agent_hardware *out, int sysfs, int board, dev_t root_device);
 
 #endif

@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +57,11 @@ static void disk(const char *name, const char *number)
 
 static void read_ids(unsigned high, unsigned low)
 {
-    hardware_ids_read(&ids, root, makedev(high, low));
+    int sysfs = open(root, O_RDONLY | O_DIRECTORY);
+    int board = openat(sysfs, "class/dmi/id/board_serial", O_RDONLY);
+    hardware_ids_read(&ids, sysfs, board < 0 ? -errno : board, makedev(high, low));
+    close(board);
+    close(sysfs);
 }
 
 static void test_virtio_disk_and_board(void **state)
@@ -133,16 +139,25 @@ static void test_absent(void **state)
     assert_int_equal(ids.board.state, AGENT_ID_ABSENT);
     read_ids(254, 9);
     assert_int_equal(ids.disk.state, AGENT_ID_ABSENT);
-    hardware_ids_read(&ids, root, 0);
+    read_ids(0, 0);
     assert_int_equal(ids.disk.state, AGENT_ID_ABSENT);
 }
 
 static void test_no_sysfs(void **state)
 {
     (void)state;
-    hardware_ids_read(&ids, "/nonexistent", makedev(8, 0));
+    hardware_ids_read(&ids, -1, -ENOENT, makedev(8, 0));
     assert_int_equal(ids.disk.state, AGENT_ID_UNREADABLE);
     assert_int_equal(ids.board.state, AGENT_ID_UNREADABLE);
+}
+
+static void test_board_that_may_not_be_read(void **state)
+{
+    (void)state;
+    int sysfs = open(root, O_RDONLY | O_DIRECTORY);
+    hardware_ids_read(&ids, sysfs, -EACCES, 0);
+    assert_int_equal(ids.board.state, AGENT_ID_UNREADABLE);
+    close(sysfs);
 }
 
 static void test_firmware_writes_nonsense(void **state)
@@ -178,6 +193,7 @@ int main(void)
         T(test_a_loop_ends),
         T(test_absent),
         T(test_no_sysfs),
+        T(test_board_that_may_not_be_read),
         T(test_firmware_writes_nonsense),
         T(test_root_device),
     };

@@ -1,13 +1,10 @@
 #include "monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -23,15 +20,9 @@
 #define HEALTHY_MS       60000u /* a broker that lived this long begins the back-off anew */
 #define GRACE_MS         500u   /* for the workers, between the broker's orderly end and SIGKILL */
 
-/* What an epoll event is about: its kind, and for children the place. */
-enum {
-    ON_SIGNAL = 1 << 16,
-    ON_SESSION = 2 << 16,
-    ON_LINK = 3 << 16,
-    ON_LOG = 4 << 16,
-    ON_PIDFD = 5 << 16,
-    ON_STATUS = 6 << 16
-};
+/* What an epoll event is about; for children with their place. */
+enum { ON_SIGNAL, ON_SESSION, ON_LINK, ON_LOG, ON_PIDFD, ON_STATUS };
+#define EVENT(what, place) ((uint32_t)(what) << 16 | (place))
 
 static uint64_t now_ms(void)
 {
@@ -49,13 +40,6 @@ static void watch(const struct monitor *monitor, int fd, uint32_t what)
     }
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static const char *name_of(const struct monitor *monitor, uint32_t place)
 {
     return place == MONITOR_BROKER_CHILD        ? MONITOR_BROKER_KIND
@@ -63,15 +47,28 @@ static const char *name_of(const struct monitor *monitor, uint32_t place)
                                                 : "worker";
 }
 
+static void watch_child(const struct monitor *monitor, uint32_t place)
+{
+    watch(monitor, monitor->children[place].pidfd, EVENT(ON_PIDFD, place));
+    watch(monitor, monitor->children[place].status, EVENT(ON_STATUS, place));
+}
+
+static void release(struct monitor_child *child)
+{
+    if (child->gate >= 0)
+        (void)!write(child->gate, "", 1);
+    monitor_close(&child->gate);
+}
+
 static void end_all(struct monitor *monitor, uint64_t grace_ms)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++) {
-        close_fd(&monitor->children[i].gate);
-        close_fd(&monitor->children[i].life);
+        monitor_close(&monitor->children[i].gate);
+        monitor_close(&monitor->children[i].life);
         if (grace_ms == 0)
             monitor_child_kill(&monitor->children[i]);
     }
-    close_fd(&monitor->link);
+    monitor_close(&monitor->link);
     monitor->phase = MONITOR_PHASE_ENDING;
     monitor->deadline_ms = now_ms() + grace_ms;
 }
@@ -100,14 +97,12 @@ static void tell(struct monitor *monitor, const struct monitor_message *message,
             .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
         memcpy(CMSG_DATA(&control.header), &passed, sizeof passed);
     }
-    if (sendmsg(monitor->link, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        if (errno == EPIPE || errno == ECONNRESET) {
-            close_fd(&monitor->link); /* its pidfd will say so too */
-        } else {
-            end_broker(monitor,
-                       errno == EAGAIN ? "it does not read its messages" : strerror(errno));
-        }
-    }
+    if (sendmsg(monitor->link, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return;
+    if (errno == EPIPE || errno == ECONNRESET)
+        monitor_close(&monitor->link); /* its pidfd will say so too */
+    else
+        end_broker(monitor, errno == EAGAIN ? "it does not read its messages" : strerror(errno));
 }
 
 static struct monitor_message about(const struct monitor *monitor, uint32_t slot, uint32_t op)
@@ -132,62 +127,42 @@ static void refuse(struct monitor *monitor, uint32_t slot, const char *kind,
     tell(monitor, &message, -1);
 }
 
-/*
- * The certificates that uplink trusts, for a policy whose first descriptor is "ca": -1 for all
- * others, and when the file is not to be had, which uplink reports as what it is.
- */
-static int open_ca(const struct monitor *monitor, const struct policy *policy)
-{
-    const char *path = monitor->host.config.agent.console.ca;
-    if (policy->descriptor_count == 0 || strcmp(policy->descriptors[0].name, "ca") != 0)
-        return -1;
-    if (!path[0])
-        path = "/etc/ssl/certs/ca-certificates.crt";
-    int fd = config_open_trusted(AT_FDCWD, path, O_RDONLY, S_IFREG);
-    if (fd < 0)
-        log_error("%s: %s", path, strerror(-fd));
-    return fd < 0 ? -1 : fd;
-}
-
 static void start_worker(struct monitor *monitor, uint32_t slot)
 {
     const struct monitor_slot *row = &monitor->table.slots[slot];
     struct monitor_child *child = &monitor->children[slot];
-    int ca = open_ca(monitor, row->policy);
     struct monitor_start start = {.policy = row->policy,
+                                  .row = monitor_table_row(monitor->policies, row->policy->kind),
                                   .slot = slot,
                                   .generation = row->generation,
-                                  .instance = row->instance,
-                                  .passed = &ca,
-                                  .passed_count = ca >= 0};
+                                  .instance = row->instance};
     enum monitor_reason reason = monitor_spawn(child, &monitor->host, &start);
-    int error = errno;
-    close_fd(&ca);
     if (reason) {
+        int error = errno;
         monitor_table_free(&monitor->table, slot);
         refuse(monitor, slot, start.policy->kind, reason, error);
         return;
     }
-    watch(monitor, child->pidfd, ON_PIDFD | slot);
-    watch(monitor, child->status, ON_STATUS | slot);
+    watch_child(monitor, slot);
     struct monitor_message message = about(monitor, slot, MONITOR_STARTED);
     copy_kind(&message, start.policy->kind);
     message.pid = child->pid;
-    message.uid = child->uid;
-    message.gid = child->gid;
+    message.uid = child->account.uid;
+    message.gid = child->account.gid;
     tell(monitor, &message, child->log);
-    close_fd(&child->log);
+    monitor_close(&child->log);
 }
 
-static void on_link(struct monitor *monitor)
+static void on_link(struct monitor *monitor, uint32_t place)
 {
+    (void)place;
     struct monitor_message message; /* one byte more tells a packet that is too long */
     uint8_t bytes[sizeof message + 1];
     ssize_t got = recv(monitor->link, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == EBADF))
         return;
     if (got <= 0) { /* closed; an empty packet looks the same, and is no better */
-        close_fd(&monitor->link);
+        monitor_close(&monitor->link);
         if (monitor->phase == MONITOR_PHASE_UP)
             monitor_child_kill(&monitor->children[MONITOR_BROKER_CHILD]); /* if it still lives */
         return;
@@ -205,7 +180,7 @@ static void on_link(struct monitor *monitor)
         refuse(monitor, decision.slot, message.kind, decision.reason, 0);
         break;
     case MONITOR_DO_RELEASE:
-        monitor_child_release(&monitor->children[decision.slot]);
+        release(&monitor->children[decision.slot]);
         break;
     case MONITOR_DO_KILL:
         monitor_child_kill(&monitor->children[decision.slot]);
@@ -230,7 +205,7 @@ static void on_status(struct monitor *monitor, uint32_t place)
     ssize_t got = read(child->status, &failure, sizeof failure);
     if (got < 0 && errno == EAGAIN)
         return;
-    close_fd(&child->status);
+    monitor_close(&child->status);
     if (got != sizeof failure)
         return;
     log_error("%s not launched: %s: %s", name_of(monitor, place), launch_stage_name(failure.stage),
@@ -254,15 +229,14 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
     log_info("%s (pid %d) %s %d", name_of(monitor, place), info.si_pid,
              info.si_code == CLD_EXITED ? "exited with status" : "was ended by signal",
              info.si_status);
-    struct monitor_message message = {.pid = info.si_pid};
     monitor_child_forget(child);
-    (void)cgroup_remove(&monitor->host.cgroup, child->leaf);
+    (void)cgroup_remove(&monitor->host.reading.cgroup, child->leaf);
     if (place == MONITOR_BROKER_CHILD) {
         if (monitor->phase == MONITOR_PHASE_UP || monitor->phase == MONITOR_PHASE_STOPPING)
             end_all(monitor, monitor->phase == MONITOR_PHASE_STOPPING ? GRACE_MS : 0);
         return;
     }
-    message = about(monitor, place, MONITOR_EXITED);
+    struct monitor_message message = about(monitor, place, MONITOR_EXITED);
     message.pid = info.si_pid;
     message.code = info.si_code;
     message.value = info.si_status;
@@ -270,27 +244,44 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
     tell(monitor, &message, -1);
 }
 
-static void on_session(struct monitor *monitor)
+/* What was started for the user who has gone, with that user's X cookie, goes too. */
+static void end_session(struct monitor *monitor)
 {
-    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    struct agent_session session;
-    while (read(monitor->session_watch, events, sizeof events) > 0) {
-    }
-    session_find(&session, &monitor->host.config, &monitor->host.roots);
-    if (memcmp(&session, &monitor->host.session, sizeof session) == 0)
+    for (uint32_t i = 0; i < MONITOR_SLOTS; i++)
+        if (monitor->table.slots[i].policy &&
+            monitor->table.slots[i].policy->variables & POLICY_VARIABLE_X11)
+            monitor_child_kill(&monitor->children[i]);
+}
+
+static void on_session(struct monitor *monitor, uint32_t place)
+{
+    (void)place;
+    static const struct reader_task task = {.config = -1, .sysfs = -1, .board = -1};
+    static struct agent_session before;
+    struct reading *reading = &monitor->host.reading;
+    const struct agent_session *session = &reading->session;
+    char events[4096];
+    while (read(monitor->session_watch, events, sizeof events) > 0)
+        ;
+    before = *session;
+    if (reader_run(reading, &task, monitor->policies) != 0 ||
+        memcmp(&before, session, sizeof before) == 0)
         return;
-    monitor->host.session = session;
-    monitor->table.facts.session = session.type;
+    monitor->table.facts.session = session->type;
+    if (before.uid != session->uid || before.type != session->type ||
+        strcmp(before.display, session->display) != 0)
+        end_session(monitor);
     struct monitor_message message = {.op = MONITOR_SESSION,
-                                      .reason = session.type,
-                                      .uid = session.uid,
-                                      .value = (int32_t)session.active};
-    copy_kind(&message, session.display);
+                                      .reason = session->type,
+                                      .uid = session->uid,
+                                      .value = (int32_t)session->active};
+    copy_kind(&message, session->display);
     tell(monitor, &message, -1);
 }
 
-static void on_signal(struct monitor *monitor)
+static void on_signal(struct monitor *monitor, uint32_t place)
 {
+    (void)place;
     struct signalfd_siginfo info;
     if (read(monitor->signals, &info, sizeof info) != sizeof info)
         return;
@@ -313,54 +304,56 @@ static void on_signal(struct monitor *monitor)
 }
 
 /* A datagram socket to syslog for the broker, which cannot open one; -1 if there is none. */
-static int open_syslog(const struct monitor *monitor)
+static int open_syslog(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-    int fd = -1;
-    if (monitor->host.config.agent.log_syslog) {
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-            close_fd(&fd);
-    }
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        monitor_close(&fd);
     return fd;
+}
+
+static void reset_table(struct monitor *monitor)
+{
+    const struct agent_config *agent = &monitor->host.reading.config.agent;
+    struct monitor_facts facts = {.session = monitor->host.reading.session.type,
+                                  .screenshots = agent->capture.screenshots,
+                                  .console = agent->console.host[0] != 0};
+    monitor_table_reset(&monitor->table, monitor->policies, &facts, now_ms());
 }
 
 /* Starts a broker, and opens its gate at once. Returns 0, or -1 if none could be started. */
 static int start_broker(struct monitor *monitor)
 {
     struct monitor_child *child = &monitor->children[MONITOR_BROKER_CHILD];
-    int pair[2] = {-1, -1}, result = -1;
-    int config = monitor_seal_config(&monitor->host), syslog = open_syslog(monitor);
-    if (config >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-        int passed[] = {pair[1], config, syslog};
-        struct monitor_start start = {
-            .policy = monitor_table_policy(monitor->policies, MONITOR_BROKER_KIND),
-            .generation = ++monitor->broker_starts,
-            .passed = passed,
-            .passed_count = 3};
-        struct monitor_facts facts = {.session = monitor->host.session.type,
-                                      .screenshots = monitor->host.config.agent.capture.screenshots,
-                                      .console = monitor->host.config.agent.console.host[0] != 0};
-        monitor_table_reset(&monitor->table, monitor->policies, &facts, now_ms());
+    uint32_t row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND);
+    int pair[2] = {-1, -1}, passed[MONITOR_PASSED_MAX] = {-1, -1, -1}, result = -1;
+    reset_table(monitor);
+    passed[1] = monitor_seal_config(&monitor->host);
+    passed[2] = monitor->host.reading.config.agent.log_syslog ? open_syslog() : -1;
+    if (passed[1] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+        passed[0] = pair[1];
+        struct monitor_start start = {.policy = monitor->policies[row],
+                                      .row = row,
+                                      .generation = ++monitor->broker_starts,
+                                      .passed = passed,
+                                      .passed_count = MONITOR_PASSED_MAX};
         result = monitor_spawn(child, &monitor->host, &start) ? -1 : 0;
     }
-    if (result == 0) {
-        monitor->link = pair[0];
-        monitor->log = child->log;
-        child->log = -1;
-        pair[0] = -1;
-        watch(monitor, monitor->link, ON_LINK);
-        watch(monitor, monitor->log, ON_LOG);
-        watch(monitor, child->pidfd, ON_PIDFD | MONITOR_BROKER_CHILD);
-        watch(monitor, child->status, ON_STATUS | MONITOR_BROKER_CHILD);
-        monitor_child_release(child);
-        monitor->started_ms = now_ms();
+    for (int i = 0; i < MONITOR_PASSED_MAX; i++)
+        monitor_close(&passed[i]);
+    if (result != 0) {
+        monitor_close(&pair[0]);
+        return result;
     }
-    close_fd(&pair[0]);
-    close_fd(&pair[1]);
-    close_fd(&config);
-    close_fd(&syslog);
-    return result;
+    monitor->link = pair[0];
+    monitor->log = child->log;
+    child->log = -1;
+    watch(monitor, monitor->link, EVENT(ON_LINK, 0));
+    watch(monitor, monitor->log, EVENT(ON_LOG, 0));
+    watch_child(monitor, MONITOR_BROKER_CHILD);
+    release(child);
+    return 0;
 }
 
 static bool anything_runs(const struct monitor *monitor)
@@ -371,13 +364,20 @@ static bool anything_runs(const struct monitor *monitor)
     return false;
 }
 
+static void on_log(struct monitor *monitor, uint32_t place)
+{
+    if (monitor->log >= 0 && !monitor_relay_log(monitor))
+        monitor_close(&monitor->log);
+    (void)place;
+}
+
 /* Everything has ended: clean up, and wait before the next broker. */
 static void ended(struct monitor *monitor)
 {
-    while (monitor->log >= 0 && monitor_relay_log(monitor)) {
-    }
-    close_fd(&monitor->log);
-    monitor_clean_runtime(&monitor->host, monitor->last);
+    for (int i = 0; i < 64; i++) /* its last words: as much as a pipe holds at most */
+        on_log(monitor, 0);
+    monitor_close(&monitor->log);
+    monitor_clean_runtime(&monitor->host, false);
     uint64_t now = now_ms();
     if (now - monitor->started_ms >= HEALTHY_MS)
         monitor->failures = 0;
@@ -392,53 +392,22 @@ static void ended(struct monitor *monitor)
 /* What is due when the deadline has passed. */
 static void on_deadline(struct monitor *monitor)
 {
-    switch (monitor->phase) {
-    case MONITOR_PHASE_UP:
-        break;
-    case MONITOR_PHASE_STOPPING:
+    if (monitor->phase == MONITOR_PHASE_STOPPING)
         log_warning("the broker did not stop in %u ms", MONITOR_STOP_MS);
+    if (monitor->phase != MONITOR_PHASE_WAITING) {
         end_all(monitor, 0);
-        break;
-    case MONITOR_PHASE_ENDING:
-        end_all(monitor, 0);
-        monitor->deadline_ms = now_ms() + 1000; /* uninterruptible ones are asked again */
-        break;
-    case MONITOR_PHASE_WAITING:
-        monitor->phase = MONITOR_PHASE_UP;
-        if (start_broker(monitor) != 0) {
-            monitor->started_ms = now_ms();
-            ended(monitor);
-        }
-        break;
+        monitor->deadline_ms = now_ms() + 1000; /* then those that cannot be killed yet, again */
+        return;
     }
+    monitor->phase = MONITOR_PHASE_UP;
+    monitor->started_ms = now_ms();
+    if (start_broker(monitor) != 0)
+        ended(monitor);
 }
 
-static void on_event(struct monitor *monitor, uint32_t what)
-{
-    uint32_t place = what & 0xffff;
-    switch (what & ~0xffffU) {
-    case ON_SIGNAL:
-        on_signal(monitor);
-        break;
-    case ON_SESSION:
-        on_session(monitor);
-        break;
-    case ON_LINK:
-        if (monitor->link >= 0)
-            on_link(monitor);
-        break;
-    case ON_LOG:
-        if (monitor->log >= 0 && !monitor_relay_log(monitor))
-            close_fd(&monitor->log);
-        break;
-    case ON_PIDFD:
-        on_exit_of(monitor, place);
-        break;
-    case ON_STATUS:
-        on_status(monitor, place);
-        break;
-    }
-}
+static void (*const handlers[])(struct monitor *, uint32_t) = {
+    [ON_SIGNAL] = on_signal, [ON_SESSION] = on_session, [ON_LINK] = on_link,
+    [ON_LOG] = on_log,       [ON_PIDFD] = on_exit_of,   [ON_STATUS] = on_status};
 
 static int wait_ms(const struct monitor *monitor)
 {
@@ -462,18 +431,15 @@ static int open_signals(void)
 
 int monitor_run(struct monitor *monitor)
 {
-    for (uint32_t i = 0; i <= MONITOR_SLOTS; i++) {
-        monitor->children[i] =
-            (struct monitor_child){.pidfd = -1, .gate = -1, .life = -1, .status = -1, .log = -1};
-    }
+    for (uint32_t i = 0; i <= MONITOR_SLOTS; i++)
+        monitor->children[i] = MONITOR_NO_CHILD;
     monitor->link = monitor->log = -1;
     monitor->signals = open_signals();
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (monitor->signals < 0 || monitor->epoll < 0)
         return -errno;
-    monitor->session_watch = session_watch(&monitor->host.config, &monitor->host.roots);
-    watch(monitor, monitor->signals, ON_SIGNAL);
-    watch(monitor, monitor->session_watch, ON_SESSION);
+    watch(monitor, monitor->signals, EVENT(ON_SIGNAL, 0));
+    watch(monitor, monitor->session_watch, EVENT(ON_SESSION, 0));
     monitor->phase = MONITOR_PHASE_WAITING;
     monitor->deadline_ms = 0;
     while (!(monitor->phase == MONITOR_PHASE_WAITING && monitor->last)) {
@@ -484,7 +450,7 @@ int monitor_run(struct monitor *monitor)
             abort();
         }
         if (count == 1)
-            on_event(monitor, event.data.u32);
+            handlers[event.data.u32 >> 16](monitor, event.data.u32 & 0xffff);
         if (monitor->phase != MONITOR_PHASE_UP && wait_ms(monitor) == 0)
             on_deadline(monitor);
         if (monitor->phase == MONITOR_PHASE_ENDING && !anything_runs(monitor))

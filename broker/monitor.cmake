@@ -5,26 +5,27 @@ target_include_directories(monitor_protocol INTERFACE ${CMAKE_CURRENT_SOURCE_DIR
 # libinih.a and not libinih.so: nothing that could be replaced below the privileged process.
 find_library(CLOISTER_INIH NAMES libinih.a REQUIRED)
 
-cloister_library(monitor_parts
-  SOURCES config.c config_values.c hardware_ids.c session.c
-    monitor_table.c cgroup.c
-  LIBS logging monitor_protocol ${CLOISTER_INIH})
-target_include_directories(monitor_parts PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
+# What runs as root: the table, control groups, processes. What parses runs in the reader, a child
+# that has given up root (reader.h).
+set(MONITOR_ROOT monitor_main.c monitor.c monitor_runtime.c monitor_spawn.c reader.c)
+cloister_library(monitor_reader
+  SOURCES cgroup_find.c config.c config_values.c hardware_ids.c reader_child.c session.c
+  LIBS monitor_core ${CLOISTER_INIH})
+cloister_library(monitor_core SOURCES cgroup.c monitor_table.c session_watch.c trusted.c
+  LIBS logging monitor_protocol)
+target_include_directories(monitor_core PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 
-set(MONITOR_SOURCES "")
-foreach(file monitor_main monitor monitor_spawn monitor_runtime)
-  list(APPEND MONITOR_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/${file}.c)
-endforeach()
-if(TARGET cloister-launch)
-  cloister_program(cloisterd SOURCES ${MONITOR_SOURCES} LIBS monitor_parts launch_stage policies)
-  add_subdirectory(test)
-endif()
+set(MONITOR_SOURCES ${MONITOR_ROOT})
+list(TRANSFORM MONITOR_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+cloister_program(cloisterd SOURCES ${MONITOR_SOURCES}
+  LIBS monitor_reader monitor_core launch_stage policies)
+add_subdirectory(test)
 
-cloister_test(config LIBS monitor_parts)
-cloister_test(hardware_ids LIBS monitor_parts)
-cloister_test(session LIBS monitor_parts)
-cloister_test(monitor_table LIBS monitor_parts)
-cloister_test(cgroup LIBS monitor_parts)
+cloister_test(config LIBS monitor_reader)
+cloister_test(hardware_ids LIBS monitor_reader)
+cloister_test(session LIBS monitor_reader)
+cloister_test(monitor_table LIBS monitor_core)
+cloister_test(cgroup LIBS monitor_reader)
 
-cloister_fuzz(config LIBS monitor_parts)
-cloister_fuzz(monitor_message LIBS monitor_parts)
+cloister_fuzz(config LIBS monitor_reader)
+cloister_fuzz(monitor_message LIBS monitor_core)

@@ -10,7 +10,6 @@
 
 #define MONITOR_BROKER_CHILD MONITOR_SLOTS /* its place among the children */
 
-/* monitor_run is in this state ... */
 enum monitor_phase {
     MONITOR_PHASE_UP,       /* the broker runs */
     MONITOR_PHASE_STOPPING, /* told to stop, the broker has until the deadline */
@@ -35,23 +34,23 @@ struct monitor {
 
 /*
  * Runs until SIGTERM or SIGINT, when everything has been stopped and cleaned up. `monitor` has
- * host, policies and notify filled in. Returns 0, or -errno if it could not begin.
+ * host, policies and notify filled in, and session_watch: a descriptor, -1 for none. Returns 0, or
+ * -errno if it could not begin.
  */
 int monitor_run(struct monitor *monitor);
 
-/* Makes <runtime>, its folders and its lock file. 0, -EWOULDBLOCK if another cloisterd runs,
- * -errno. */
-int monitor_make_runtime(const struct monitor_host *host, const struct policy *broker);
+/* Makes <state>, and <runtime> with its folders and its lock file. 0; -EWOULDBLOCK if another
+ * cloisterd runs there; or -errno, which has been logged. */
+int monitor_make_runtime(const struct monitor_host *host, const struct reader_account *broker);
 
 /* Removes the sockets in chan/ and door/, and with `all` the folders too. */
 void monitor_clean_runtime(const struct monitor_host *host, bool all);
 
-/* Seals the configuration, with the session as it is now, into a memfd. The descriptor, or -errno.
- */
+/* Seals the configuration, with the session as it is now, into a memfd. The descriptor, or -1. */
 int monitor_seal_config(const struct monitor_host *host);
 
-/* Tells the service manager (sd_notify(3)), if there is one at `socket`. */
-void monitor_notify(const char *socket, const char *text);
+/* Tells the service manager (sd_notify(3)), if there is one at `path`. */
+void monitor_notify(const char *path, const char *text);
 
 /* Relays what the broker wrote to its log: whole lines, printable bytes only. False at its end. */
 bool monitor_relay_log(struct monitor *monitor);

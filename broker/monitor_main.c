@@ -1,8 +1,6 @@
 /* cloisterd: options, preparations, exit status. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hardware_ids.h"
 #include "log.h"
 #include "monitor.h"
+#include "session.h"
+#include "trusted.h"
 
-enum { EXIT_USAGE = 1, EXIT_CONFIG = 2, EXIT_RUNNING = 3, EXIT_SETUP = 4 };
+#ifdef CLOISTER_SANITIZE
+#define BUILD " (sanitizer build, not for use)"
+#else
+#define BUILD ""
+#endif
+
+enum { EXIT_USAGE = 1, EXIT_CONFIG = 2, EXIT_RUNNING = 3, EXIT_SETUP = 4, GO_ON = -1 };
 
 static const char help[] =
     "usage: cloisterd [--config FILE] [--sysfs DIR] [--foreground]\n"
@@ -25,7 +30,8 @@ static const char help[] =
     "\n"
     "  --config FILE    configuration, owned by root (default " CONFIG_FILE ")\n"
     "  --check-config   report every error of the configuration and exit\n"
-    "  --sysfs DIR      read the hardware's serial numbers below DIR (default /sys)\n"
+    "  --sysfs DIR      read the hardware's serial numbers below DIR (default /sys); what lies\n"
+    "                   in it must be readable by everybody\n"
     "  --foreground     stay in the foreground; it always does\n"
     "  --help, --version\n"
     "\n"
@@ -41,50 +47,51 @@ struct options {
     bool check;
 };
 
-/* Returns -1 to go on, or the exit status. */
-static int parse(struct options *out, int argc, char **argv)
+/* Returns GO_ON or the exit status. */
+static int parse(struct options *out, char **argv)
 {
-    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-                                          {"check-config", no_argument, NULL, 'k'},
-                                          {"sysfs", required_argument, NULL, 's'},
-                                          {"foreground", no_argument, NULL, 'f'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
     *out = (struct options){.config = CONFIG_FILE, .sysfs = "/sys"};
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            out->config = optarg;
-            break;
-        case 's':
-            out->sysfs = optarg;
-            break;
-        case 'k':
+    for (char **at = argv + 1; *at; at++) {
+        if (strcmp(*at, "--config") == 0 && at[1])
+            out->config = *++at;
+        else if (strcmp(*at, "--sysfs") == 0 && at[1])
+            out->sysfs = *++at;
+        else if (strcmp(*at, "--check-config") == 0)
             out->check = true;
-            break;
-        case 'f':
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return 0;
-        case 'v':
-#ifdef CLOISTER_SANITIZE
-            puts("cloisterd " CLOISTER_VERSION " (sanitizer build, not for use)");
-#else
-            puts("cloisterd " CLOISTER_VERSION);
-#endif
-            return 0;
-        default:
-            fputs("try cloisterd --help\n", stderr);
+        else if (strcmp(*at, "--help") == 0)
+            return fputs(help, stdout) < 0;
+        else if (strcmp(*at, "--version") == 0)
+            return puts("cloisterd " CLOISTER_VERSION BUILD) < 0;
+        else if (strcmp(*at, "--foreground") != 0) {
+            fprintf(stderr, "cloisterd: what is \"%s\"? try --help\n", *at);
             return EXIT_USAGE;
         }
     }
-    if (optind != argc) {
-        fprintf(stderr, "cloisterd: what is \"%s\"? try --help\n", argv[optind]);
-        return EXIT_USAGE;
+    return GO_ON;
+}
+
+/* Has the reader read everything. Returns GO_ON or the exit status. */
+static int read_all(struct monitor *monitor, const struct options *options)
+{
+    struct reader_task task = {.config_name = options->config};
+    task.config = trusted_open(AT_FDCWD, options->config, O_RDONLY, S_IFREG);
+    if (task.config < 0) {
+        fprintf(stderr, "%s:0: %s\n", options->config, trusted_error(task.config));
+        return EXIT_CONFIG;
     }
-    return -1;
+    task.sysfs = open(options->sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    task.board = openat(task.sysfs, "class/dmi/id/board_serial", O_RDONLY | O_CLOEXEC);
+    if (task.board < 0)
+        task.board = -errno;
+    int result = reader_run(&monitor->host.reading, &task, monitor->policies);
+    monitor_close(&task.config);
+    monitor_close(&task.sysfs);
+    monitor_close(&task.board);
+    if (result != 0) {
+        log_error("reading the configuration: %s", strerror(-result));
+        return EXIT_SETUP;
+    }
+    return monitor->host.reading.errors > 0 ? EXIT_CONFIG : GO_ON;
 }
 
 /* Nothing of whoever called: descriptors, environment, limits, dumps. 0 or -1. */
@@ -97,113 +104,67 @@ static int shed(void)
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
         (fcntl(STDERR_FILENO, F_GETFD) < 0 && dup2(null, STDERR_FILENO) < 0) ||
         close_range(3, ~0U, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
-        setrlimit(RLIMIT_CORE, &cores) != 0 || getrlimit(RLIMIT_NOFILE, &files) != 0 ||
-        files.rlim_max < 1024)
+        setrlimit(RLIMIT_CORE, &cores) != 0 || getrlimit(RLIMIT_NOFILE, &files) != 0)
         return -1;
-    files.rlim_cur = 1024;
+    files.rlim_cur = 1024; /* monitor_spawn.c reckons with it */
     return setrlimit(RLIMIT_NOFILE, &files);
-}
-
-/* Reads a file of /proc into `out`, as much as fits. */
-static void read_proc(char *out, size_t capacity, const char *path)
-{
-    size_t used = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    for (ssize_t got;
-         fd >= 0 && used < capacity - 1 && (got = read(fd, out + used, capacity - 1 - used)) > 0;)
-        used += (size_t)got;
-    out[used] = 0;
-    if (fd >= 0)
-        close(fd);
 }
 
 static int find_programs(struct monitor_host *host)
 {
-    ssize_t length = readlink("/proc/self/exe", host->programs, sizeof host->programs - 1);
-    if (length <= 0 || (size_t)length >= sizeof host->programs - 64)
+    ssize_t length = readlink("/proc/self/exe", host->programs, sizeof host->programs - 64);
+    if (length <= 0 || length == sizeof host->programs - 64)
         return -1;
     host->programs[length] = 0;
     *strrchr(host->programs, '/') = 0;
     return 0;
 }
 
-/* The accounts of all kinds, for the broker's eyes. */
-static void list_kinds(struct agent_config *agent, const struct policy *const *policies,
-                       const char *etc)
-{
-    for (uint32_t i = 0; policies[i] && i < AGENT_KINDS_MAX; i++) {
-        struct agent_kind *kind = &agent->kinds[agent->kind_count++];
-        struct session_account account;
-        memcpy(kind->name, policies[i]->kind, strnlen(policies[i]->kind, sizeof kind->name - 1));
-        kind->instances = policies[i]->instances;
-        kind->uid = kind->gid = AGENT_UID_NONE;
-        if (session_account_find(&account, etc, policies[i]->user) == 0) {
-            kind->uid = account.uid;
-            kind->gid = account.gid;
-        }
-    }
-}
-
-static void learn(struct monitor *monitor, const char *sysfs)
-{
-    static char mountinfo[262144], groups[8192];
-    struct monitor_host *host = &monitor->host;
-    read_proc(mountinfo, sizeof mountinfo, "/proc/self/mountinfo");
-    read_proc(groups, sizeof groups, "/proc/self/cgroup");
-    hardware_ids_read(&host->config.agent.hardware, sysfs, hardware_ids_root_device(mountinfo));
-    session_find(&host->session, &host->config, &host->roots);
-    list_kinds(&host->config.agent, monitor->policies, host->roots.etc);
-    (void)session_group_find(&host->config.agent.ticket.gid, host->roots.etc, "cloister-ticket");
-    cgroup_find(&host->cgroup, mountinfo, groups);
-    cgroup_open(&host->cgroup, getpid());
-}
-
-static int run(struct monitor *monitor, const char *sysfs)
+static int run(struct monitor *monitor)
 {
     struct monitor_host *host = &monitor->host;
-    const struct policy *broker = monitor_table_policy(monitor->policies, MONITOR_BROKER_KIND);
-    if (geteuid() != 0 || shed() != 0 || find_programs(host) != 0 || !broker) {
-        log_error(geteuid() != 0
-                      ? "has to be started by root"
-                      : "cannot prepare the process (at least 1024 open files allowed?)");
+    uint32_t row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND);
+    if (row == MONITOR_POLICIES_MAX || find_programs(host) != 0 ||
+        monitor_program_check(host, "cloister-launch") != 0 ||
+        monitor_program_check(host, monitor->policies[row]->program) != 0)
+        return EXIT_SETUP;
+    const struct reader_account *account = &host->reading.accounts[row][0];
+    if (account->uid == AGENT_UID_NONE) {
+        log_error("/etc/passwd has no account %s; systemd-sysusers makes the agent's accounts",
+                  monitor->policies[row]->user);
         return EXIT_SETUP;
     }
-    if (monitor_program_check(host, "cloister-launch") != 0 ||
-        monitor_program_check(host, broker->program) != 0)
-        return EXIT_SETUP;
-    int result = monitor_make_runtime(host, broker);
+    int result = monitor_make_runtime(host, account);
     if (result != 0)
         return result == -EWOULDBLOCK ? EXIT_RUNNING : EXIT_SETUP;
-    learn(monitor, sysfs);
+    cgroup_open(&host->reading.cgroup, getpid());
+    monitor->session_watch = session_is_logind(&host->reading.config) ? session_watch("/run") : -1;
     result = monitor_run(monitor);
-    for (int i = 0; i < 100 && cgroup_close(&host->cgroup) != 0; i++)
+    for (int i = 0; i < 100 && cgroup_close(&host->reading.cgroup) != 0; i++)
         usleep(10000); /* v1 lets go of a group a moment after its last process */
     return result == 0 ? 0 : EXIT_SETUP;
 }
 
 int main(int argc, char **argv)
 {
-    static struct monitor monitor = {.host.roots = {.run = "/run", .etc = "/etc"},
-                                     .policies = cloister_policies};
+    static struct monitor monitor = {.policies = cloister_policies};
     static char notify[128];
     struct options options;
     const char *socket = getenv("NOTIFY_SOCKET");
-    int status = parse(&options, argc, argv);
-    if (status >= 0)
-        return status;
+    int status = argc < 1 ? EXIT_USAGE : parse(&options, argv);
     log_setup("cloisterd", !isatty(STDERR_FILENO));
-    unsigned errors = config_load(&monitor.host.config, options.config, stderr);
-    if (errors > 0) {
-        fprintf(stderr, "%s: %u error%s\n", options.config, errors, errors == 1 ? "" : "s");
-        return EXIT_CONFIG;
+    if (socket && strlen(socket) < sizeof notify) /* the environment is cleared */
+        monitor.notify = strcpy(notify, socket);
+    if (status == GO_ON && !options.check && (geteuid() != 0 || shed() != 0)) {
+        log_error("%s", geteuid() != 0 ? "has to be started by root" : "cannot clean the process");
+        return EXIT_SETUP;
     }
-    if (options.check) {
-        printf("%s: right\n", options.config);
-        return 0;
+    if (status == GO_ON)
+        status = read_all(&monitor, &options);
+    if (status != GO_ON || options.check) {
+        if (status == GO_ON)
+            printf("%s: right\n", options.config);
+        return status == GO_ON ? 0 : status;
     }
-    if (socket && strlen(socket) < sizeof notify) { /* the environment is cleared */
-        strcpy(notify, socket);
-        monitor.notify = notify;
-    }
-    return run(&monitor, options.sysfs);
+    return run(&monitor);
 }

@@ -15,6 +15,7 @@
 
 #include "launch.h"
 #include "log.h"
+#include "trusted.h"
 
 /* A command line, built in place. */
 struct words {
@@ -37,34 +38,24 @@ static void __attribute__((format(printf, 2, 3))) add(struct words *words, const
     words->used += (size_t)length + 1;
 }
 
-static void add_variable(struct words *words, const char *name, const char *value)
+/* The X socket, and the cookie file: the display manager's if it is there, else the last one. */
+static void add_x11(struct words *words, const struct reading *reading)
 {
+    const struct agent_session *session = &reading->session;
+    uint32_t count = reading->cookie_count;
     add(words, "--set");
-    add(words, "%s=%s", name, value);
-}
-
-/* The X socket and the first cookie file that is there (or cannot be looked at by root: NFS). */
-static void add_x11(struct words *words, const struct monitor_host *host)
-{
-    char cookies[3][256], socket[64];
-    const struct agent_session *session = &host->session;
-    unsigned count = session_cookies(cookies, session, &host->config, &host->roots), i = 0;
-    snprintf(socket, sizeof socket, "/tmp/.X11-unix/X%u",
-             (unsigned)strtoul(session->display + 1, NULL, 10));
-    add_variable(words, "x11", socket);
-    while (i < count && access(cookies[i], F_OK) != 0 && errno == ENOENT)
-        i++;
-    if (i < count) {
-        add(words, "--xauthority");
-        add(words, "%u.%u:%s", session->uid, session->gid == AGENT_UID_NONE ? 65534 : session->gid,
-            cookies[i]);
-    }
+    add(words, "x11=/tmp/.X11-unix/X%u", (unsigned)strtoul(session->display + 1, NULL, 10));
+    if (count == 0)
+        return;
+    add(words, "--xauthority");
+    add(words, "%u.%u:%s", session->uid, session->gid == AGENT_UID_NONE ? 65534 : session->gid,
+        reading->cookies[access(reading->cookies[0], F_OK) == 0 ? 0 : count - 1]);
 }
 
 static void build_words(struct words *words, const struct monitor_host *host,
                         const struct monitor_start *start)
 {
-    const struct agent_config *agent = &host->config.agent;
+    const struct agent_config *agent = &host->reading.config.agent;
     const struct policy *policy = start->policy;
     char path[256];
     words->used = words->count = 0;
@@ -74,63 +65,51 @@ static void build_words(struct words *words, const struct monitor_host *host,
     add(words, "%u", start->instance);
     add(words, "--root-dir");
     add(words, "%s/root", agent->runtime_dir);
-    if (policy->variables & POLICY_VARIABLE_CHANNEL) {
-        if (monitor_channel_path(path, sizeof path, agent->runtime_dir, start->slot,
-                                 start->generation) != 0)
-            abort();
-        add_variable(words, "channel", path);
+    if (policy->variables & POLICY_VARIABLE_CHANNEL &&
+        monitor_channel_path(path, sizeof path, agent->runtime_dir, start->slot,
+                             start->generation) == 0) {
+        add(words, "--set");
+        add(words, "channel=%s", path);
     }
     if (policy->variables & POLICY_VARIABLE_STATE) {
-        snprintf(path, sizeof path, "%s/%s", agent->state_dir, policy->kind);
-        add_variable(words, "state", path);
+        add(words, "--set");
+        add(words, "state=%s/%s", agent->state_dir, policy->kind);
     }
-    if (policy->variables & POLICY_VARIABLE_RUNTIME)
-        add_variable(words, "runtime", agent->runtime_dir);
+    if (policy->variables & POLICY_VARIABLE_RUNTIME) {
+        add(words, "--set");
+        add(words, "runtime=%s", agent->runtime_dir);
+    }
     if (policy->variables & POLICY_VARIABLE_X11)
-        add_x11(words, host);
+        add_x11(words, &host->reading);
 }
 
-/* Makes the worker's own state folder, 0700 and its own, where there is none yet. */
-static int make_state(const struct monitor_host *host, const struct policy *policy,
-                      const struct monitor_child *child)
+int monitor_folder(int at, const char *path, mode_t mode, uint32_t uid, uint32_t gid)
 {
-    char path[256];
-    struct stat st;
-    snprintf(path, sizeof path, "%s/%s", host->config.agent.state_dir, policy->kind);
-    if (!(policy->variables & POLICY_VARIABLE_STATE) || (mkdir(path, 0700) != 0 && errno != EEXIST))
-        return policy->variables & POLICY_VARIABLE_STATE ? -1 : 0;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int result = fd < 0 || fstat(fd, &st) != 0                               ? -1
-                 : st.st_uid == child->uid                                   ? 0
-                 : st.st_uid == 0 && fchown(fd, child->uid, child->gid) == 0 ? 0
-                                                                             : -1;
-    if (fd >= 0)
-        close(fd);
+    if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int result = fd < 0 || fchown(fd, uid, gid) != 0 || fchmod(fd, mode) != 0 ? -errno : 0;
+    monitor_close(&fd);
     return result;
 }
 
 int monitor_program_check(const struct monitor_host *host, const char *name)
 {
-    int folder = config_open_trusted(AT_FDCWD, host->programs, O_RDONLY, S_IFDIR);
-    int file = folder < 0 ? folder : config_open_trusted(folder, name, O_RDONLY, S_IFREG);
-    if (folder >= 0)
-        close(folder);
-    if (file >= 0) {
-        close(file);
-    } else {
-        log_error("%s/%s: %s", host->programs, name,
-                  file == -EPERM ? "it and its folder must be root's and writable by nobody else"
-                                 : strerror(-file));
-    }
-    return file < 0 ? file : 0;
+    int folder = trusted_open(AT_FDCWD, host->programs, O_RDONLY, S_IFDIR);
+    int file = folder < 0 ? folder : trusted_open(folder, name, O_RDONLY, S_IFREG);
+    int result = file < 0 ? file : 0;
+    if (result != 0)
+        log_error("%s/%s, or its folder: %s", host->programs, name, trusted_error(result));
+    monitor_close(&folder);
+    monitor_close(&file);
+    return result;
 }
 
 #define SPARE_FD                                                                                   \
     700 /* above every descriptor of the monitor: at most 4 for each of 65 children                \
          */
 
-/* In the child: the descriptors that cloister-launch expects, the gate behind them, and no others.
- */
+/* In the child: the descriptors that cloister-launch expects, the gate behind them, no others. */
 static int arrange(const int *wanted, int count)
 {
     for (int i = 0; i < count; i++)
@@ -147,8 +126,7 @@ static int arrange(const int *wanted, int count)
 /* The child, until it is the launcher. Never returns. */
 static void run_child(const int *wanted, int count, char *const *words)
 {
-    char *environment[] = {NULL};
-    char byte;
+    char *environment[] = {NULL}, byte;
     sigset_t none;
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
@@ -163,82 +141,43 @@ static void run_child(const int *wanted, int count, char *const *words)
     _exit(1);
 }
 
-static void close_both(int pair[2])
-{
-    for (int i = 0; i < 2; i++) {
-        if (pair[i] >= 0)
-            close(pair[i]);
-        pair[i] = -1;
-    }
-}
-
-static int take_end(int pair[2], int end)
-{
-    int fd = pair[end];
-    pair[end] = -1;
-    return fd;
-}
-
-/* Pipes and clone3. Returns 0, or -1 with errno. */
+/* Pipes and clone3. Returns 0, or -1 with errno; `out` has what was opened in either case. */
 static int clone_child(struct monitor_child *out, const struct monitor_start *start,
                        char *const *words)
 {
-    enum { LIFE, LOG, STATUS, GATE, PIPES };
-    int pipes[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}, pidfd = -1, result = 0;
-    for (int i = 0; i < PIPES && result == 0; i++)
-        result = pipe2(pipes[i], O_CLOEXEC);
+    int life[2] = {-1, -1}, log[2] = {-1, -1}, status[2] = {-1, -1}, gate[2] = {-1, -1};
+    int *const theirs[] = {&life[0], &log[1], &status[1], &gate[0]};
+    int result = pipe2(life, O_CLOEXEC) != 0 || pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0 ||
+                         pipe2(status, O_CLOEXEC | O_NONBLOCK) != 0 || pipe2(gate, O_CLOEXEC) != 0
+                     ? -1
+                     : 0;
+    *out = (struct monitor_child){.pidfd = -1,
+                                  .life = life[1],
+                                  .log = log[0],
+                                  .status = status[0],
+                                  .gate = gate[1],
+                                  .account = out->account};
     if (result == 0) {
-        int wanted[5 + MONITOR_PASSED_MAX] = {pipes[LIFE][0], STDIN_FILENO, pipes[LOG][1],
-                                              pipes[STATUS][1]};
-        int count = 4;
-        for (unsigned i = 0; i < start->passed_count && i < MONITOR_PASSED_MAX; i++)
+        int wanted[5 + MONITOR_PASSED_MAX] = {life[0], STDIN_FILENO, log[1], status[1]}, count = 4;
+        for (int i = 0; i < start->passed_count; i++)
             wanted[count++] = start->passed[i];
-        wanted[count++] = pipes[GATE][0];
+        wanted[count++] = gate[0];
         struct clone_args arguments = {.flags = CLONE_PIDFD | start->policy->namespaces,
-                                       .pidfd = (uintptr_t)&pidfd,
+                                       .pidfd = (uintptr_t)&out->pidfd,
                                        .exit_signal = SIGCHLD};
+        (void)fcntl(log[1], F_SETFL, 0); /* a worker may wait for its log to be read */
         out->pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
         if (out->pid == 0)
             run_child(wanted, count, words);
         result = out->pid < 0 ? -1 : 0;
     }
-    if (result == 0) {
-        out->pidfd = pidfd;
-        out->life = take_end(pipes[LIFE], 1);
-        out->log = take_end(pipes[LOG], 0);
-        out->status = take_end(pipes[STATUS], 0);
-        out->gate = take_end(pipes[GATE], 1);
-        (void)fcntl(out->log, F_SETFL, O_NONBLOCK);
-        (void)fcntl(out->status, F_SETFL, O_NONBLOCK);
-    }
-    int error = errno;
-    for (int i = 0; i < PIPES; i++)
-        close_both(pipes[i]);
-    errno = error;
+    for (int i = 0, error = errno; i < 4; i++, errno = error)
+        monitor_close(theirs[i]);
     return result;
 }
 
-/* Finds the account of this instance. Root is nobody's account. */
-static int find_account(struct monitor_child *out, const struct monitor_host *host,
-                        const struct monitor_start *start)
-{
-    char name[64];
-    struct session_account account;
-    snprintf(name, sizeof name, start->instance ? "%s-%u" : "%s", start->policy->user,
-             start->instance);
-    if (session_account_find(&account, host->roots.etc, name) != 0 || account.uid == 0 ||
-        account.gid == 0 || account.gid == AGENT_UID_NONE) {
-        log_error("%s: the account %s is not in %s/passwd; create the agent's accounts with "
-                  "systemd-sysusers",
-                  start->policy->kind, name, host->roots.etc);
-        return -1;
-    }
-    out->uid = account.uid;
-    out->gid = account.gid;
-    return 0;
-}
-
-static int make_leaf(struct monitor_child *out, const struct monitor_host *host,
+/* Makes the control group and names it to the launcher. Returns 0 or -errno. */
+static int make_leaf(char *leaf, size_t capacity, const struct monitor_host *host,
                      const struct monitor_start *start, struct words *words)
 {
     const struct policy *policy = start->policy;
@@ -246,65 +185,77 @@ static int make_leaf(struct monitor_child *out, const struct monitor_host *host,
     struct cgroup_limits limits = {.memory_bytes = policy->memory_max,
                                    .pids = policy->pids_max,
                                    .cpu_percent = policy->cpu_percent};
-    snprintf(out->leaf, sizeof out->leaf, "%s-%u-%u", policy->kind, start->slot, start->generation);
-    int count = cgroup_leaf(&host->cgroup, out->leaf, &limits, procs);
+    snprintf(leaf, capacity, "%s-%u-%u", policy->kind, start->slot, start->generation);
+    int count = cgroup_leaf(&host->reading.cgroup, leaf, &limits, procs);
     for (int i = 0; i < count; i++) {
         add(words, "--cgroup");
         add(words, "%s", procs[i]);
     }
-    if (count == -ENOTSUP) {
-        log_error("%s: no control groups to limit it with; mount cgroup2 on /sys/fs/cgroup, or the "
-                  "v1 hierarchies memory, pids and cpu below it",
-                  policy->kind);
-    } else if (count < 0) {
-        log_error("%s: control group %s: %s", policy->kind, out->leaf, strerror(-count));
-    }
+    words->list[words->count] = NULL;
+    if (count < 0)
+        log_error("%s: its control group: %s", policy->kind,
+                  count == -ENOTSUP ? "there is none to limit it with; mount cgroup2 on "
+                                      "/sys/fs/cgroup, or the v1 hierarchies memory, pids and cpu"
+                                    : strerror(-count));
     return count < 0 ? count : 0;
+}
+
+/* Everything that a start needs beside the process. Returns 0, or a reason with errno set. */
+static enum monitor_reason prepare(struct monitor_child *out, const struct monitor_host *host,
+                                   const struct monitor_start *start)
+{
+    const struct policy *policy = start->policy;
+    char path[256];
+    if (start->instance < READER_INSTANCES_MAX)
+        out->account = host->reading.accounts[start->row][start->instance];
+    errno = 0;
+    if (start->instance >= READER_INSTANCES_MAX || out->account.uid == AGENT_UID_NONE ||
+        out->account.uid == 0) {
+        log_error("%s: /etc/passwd has no account for instance %u of %s; systemd-sysusers makes it",
+                  policy->kind, start->instance, policy->user);
+        return MONITOR_REASON_NO_USER;
+    }
+    if (monitor_program_check(host, "cloister-launch") != 0 ||
+        monitor_program_check(host, policy->program) != 0)
+        return MONITOR_REASON_EXECUTABLE;
+    snprintf(path, sizeof path, "%s/%s", host->reading.config.agent.state_dir, policy->kind);
+    if (policy->variables & POLICY_VARIABLE_STATE &&
+        monitor_folder(AT_FDCWD, path, 0700, out->account.uid, out->account.gid) != 0) {
+        log_error("%s: %m", path);
+        return MONITOR_REASON_SYSTEM;
+    }
+    return 0;
 }
 
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
                                   const struct monitor_start *start)
 {
     static struct words words;
-    *out = (struct monitor_child){.pidfd = -1, .gate = -1, .life = -1, .status = -1, .log = -1};
-    errno = 0;
-    if (find_account(out, host, start) != 0)
-        return MONITOR_REASON_NO_USER;
-    int result = monitor_program_check(host, "cloister-launch");
-    if (result != 0 || (result = monitor_program_check(host, start->policy->program)) != 0) {
-        errno = -result;
-        return MONITOR_REASON_EXECUTABLE;
-    }
-    if (make_state(host, start->policy, out) != 0) {
-        log_error("%s: its state folder below %s: %m", start->policy->kind,
-                  host->config.agent.state_dir);
-        return MONITOR_REASON_SYSTEM;
-    }
+    char leaf[sizeof out->leaf];
+    *out = MONITOR_NO_CHILD;
+    enum monitor_reason reason = prepare(out, host, start);
+    if (reason)
+        return reason;
     build_words(&words, host, start);
-    result = make_leaf(out, host, start, &words);
-    if (result != 0) {
-        errno = -result;
-        return MONITOR_REASON_CGROUP;
-    }
-    words.list[words.count] = NULL;
-    if (clone_child(out, start, words.list) != 0) {
-        int error = errno;
+    int error = -make_leaf(leaf, sizeof leaf, host, start, &words);
+    if (error == 0 && clone_child(out, start, words.list) != 0) {
+        error = errno;
         log_error("%s: cannot be started: %s", start->policy->kind, strerror(error));
-        (void)cgroup_remove(&host->cgroup, out->leaf);
-        out->pid = 0;
+        (void)cgroup_remove(&host->reading.cgroup, leaf);
+        monitor_child_forget(out);
         errno = error;
         return MONITOR_REASON_SYSTEM;
     }
-    return 0;
+    errno = error;
+    memcpy(out->leaf, leaf, sizeof leaf);
+    return error ? MONITOR_REASON_CGROUP : 0;
 }
 
-void monitor_child_release(struct monitor_child *child)
+void monitor_close(int *fd)
 {
-    if (child->gate >= 0) {
-        (void)!write(child->gate, "", 1);
-        close(child->gate);
-        child->gate = -1;
-    }
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
 }
 
 void monitor_child_kill(const struct monitor_child *child)
@@ -316,10 +267,7 @@ void monitor_child_kill(const struct monitor_child *child)
 void monitor_child_forget(struct monitor_child *child)
 {
     int *const fds[] = {&child->pidfd, &child->gate, &child->life, &child->status, &child->log};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-        if (*fds[i] >= 0)
-            close(*fds[i]);
-        *fds[i] = -1;
-    }
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        monitor_close(fds[i]);
     child->pid = 0;
 }

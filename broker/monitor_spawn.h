@@ -7,11 +7,7 @@
 
 #include <sys/types.h>
 
-#include "cgroup.h"
-#include "config.h"
-#include "monitor_protocol.h"
-#include "policy.h"
-#include "session.h"
+#include "reader.h"
 
 #define MONITOR_PASSED_MAX 3
 
@@ -23,24 +19,25 @@ struct monitor_child {
     int life;   /* closed: exit */
     int status; /* struct launch_failure, or end of file when the worker was exec'd */
     int log;    /* read end of its log pipe; the caller's to take */
-    uint32_t uid, gid;
+    struct reader_account account;
     char leaf[40]; /* its control group */
 };
 
+#define MONITOR_NO_CHILD                                                                           \
+    ((struct monitor_child){.pidfd = -1, .gate = -1, .life = -1, .status = -1, .log = -1})
+
 /* What all starts share. */
 struct monitor_host {
-    struct config config;
-    struct agent_session session;
-    struct session_roots roots;
-    struct cgroup cgroup;
+    struct reading reading;
     char programs[256]; /* the folder of cloisterd, cloister-launch and the workers */
 };
 
 struct monitor_start {
     const struct policy *policy;
+    uint32_t row; /* of the policy among all */
     uint32_t slot, generation, instance;
     const int *passed; /* descriptors that become the policy's, -1 for a place that stays empty */
-    unsigned passed_count;
+    int passed_count;
 };
 
 /*
@@ -50,9 +47,6 @@ struct monitor_start {
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
                                   const struct monitor_start *start);
 
-/* Opens the gate. */
-void monitor_child_release(struct monitor_child *child);
-
 /* Sends SIGKILL. */
 void monitor_child_kill(const struct monitor_child *child);
 
@@ -61,5 +55,12 @@ void monitor_child_forget(struct monitor_child *child);
 
 /* Checks that the folder of the programs and `name` in it are root's alone. 0, or -errno. */
 int monitor_program_check(const struct monitor_host *host, const char *name);
+
+/* Makes folder `path` below descriptor `at` where it is missing, and gives it mode and owner. Its
+ * parent must be root's. 0, or -errno. */
+int monitor_folder(int at, const char *path, mode_t mode, uint32_t uid, uint32_t gid);
+
+/* Closes *fd if it is open, and sets it to -1. */
+void monitor_close(int *fd);
 
 #endif

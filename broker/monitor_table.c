@@ -26,12 +26,12 @@ void monitor_table_reset(struct monitor_table *table, const struct policy *const
         table->starts[i] = (struct bucket){.level = MONITOR_START_BURST * 1000, .at_ms = now_ms};
 }
 
-const struct policy *monitor_table_policy(const struct policy *const *policies, const char *kind)
+uint32_t monitor_table_row(const struct policy *const *policies, const char *kind)
 {
-    for (size_t i = 0; i < MONITOR_POLICIES_MAX && policies[i]; i++)
-        if (strcmp(policies[i]->kind, kind) == 0)
-            return policies[i];
-    return NULL;
+    uint32_t row = 0;
+    while (row < MONITOR_POLICIES_MAX && policies[row] && strcmp(policies[row]->kind, kind) != 0)
+        row++;
+    return row < MONITOR_POLICIES_MAX && policies[row] ? row : MONITOR_POLICIES_MAX;
 }
 
 static struct monitor_decision refuse(enum monitor_reason reason)
@@ -82,9 +82,10 @@ static struct monitor_decision start(struct monitor_table *table,
     if (message->generation <= slot->generation)
         return violation("START with a generation that has been");
     slot->generation = message->generation;
-    const struct policy *policy = monitor_table_policy(table->policies, message->kind);
-    if (!policy || strcmp(policy->kind, MONITOR_BROKER_KIND) == 0)
+    uint32_t row = monitor_table_row(table->policies, message->kind);
+    if (row == MONITOR_POLICIES_MAX || strcmp(message->kind, MONITOR_BROKER_KIND) == 0)
         return refuse(MONITOR_REASON_UNKNOWN_KIND);
+    const struct policy *policy = table->policies[row];
     if (table->stopping)
         return refuse(MONITOR_REASON_STOPPING);
     enum monitor_reason off = switched_off(&table->facts, policy);
@@ -93,9 +94,6 @@ static struct monitor_decision start(struct monitor_table *table,
     uint32_t instance = free_instance(table, policy);
     if (instance >= policy->instances || instance >= 64)
         return refuse(MONITOR_REASON_TOO_MANY);
-    size_t row = 0;
-    while (table->policies[row] != policy)
-        row++;
     if (!take(&table->starts[row], MONITOR_START_BURST, MONITOR_START_RATE, now_ms))
         return refuse(MONITOR_REASON_RATE);
     slot->state = SLOT_WAITING;

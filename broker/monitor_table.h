@@ -78,8 +78,8 @@ struct monitor_decision monitor_table_decide(struct monitor_table *table, const 
 /* The instance in `slot` is gone, or was not started. Its generation stays used. */
 void monitor_table_free(struct monitor_table *table, uint32_t slot);
 
-/* The policy of that kind, or NULL. */
-const struct policy *monitor_table_policy(const struct policy *const *policies, const char *kind);
+/* Where the policy of that kind stands in `policies`, or MONITOR_POLICIES_MAX. */
+uint32_t monitor_table_row(const struct policy *const *policies, const char *kind);
 
 /* An enum monitor_reason in words, for logs. */
 const char *monitor_reason_text(uint32_t reason);

@@ -6,19 +6,19 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_values.h"
 #include "monitor_protocol.h"
+#include "trusted.h"
 
 static FILE *open_in(const char *root, const char *name)
 {
     char path[256];
     int length = snprintf(path, sizeof path, "%s/%s", root, name);
     int fd = length > 0 && (size_t)length < sizeof path
-                 ? config_open_trusted(AT_FDCWD, path, O_RDONLY, S_IFREG)
+                 ? trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG)
                  : -ENAMETOOLONG;
     FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
     if (fd >= 0 && !file)
@@ -142,14 +142,19 @@ static void from_logind(struct agent_session *out, const struct session_roots *r
     out->active = in_front && !locked;
 }
 
+int session_is_logind(const struct config *config)
+{
+    return config->source == CONFIG_SOURCE_LOGIND ||
+           (config->source == CONFIG_SOURCE_AUTO && !config->user[0]);
+}
+
 void session_find(struct agent_session *out, const struct config *config,
                   const struct session_roots *roots)
 {
     memset(out, 0, sizeof *out);
     out->uid = out->gid = AGENT_UID_NONE;
     memcpy(out->display, config->display, sizeof out->display);
-    if (config->source == CONFIG_SOURCE_LOGIND ||
-        (config->source == CONFIG_SOURCE_AUTO && !config->user[0])) {
+    if (session_is_logind(config)) {
         from_logind(out, roots);
     } else if (set_owner(out, config->user, roots->etc) == 0) {
         out->type = MONITOR_SESSION_X11;
@@ -157,7 +162,7 @@ void session_find(struct agent_session *out, const struct config *config,
     }
 }
 
-unsigned session_cookies(char out[3][256], const struct agent_session *session,
+unsigned session_cookies(char out[2][256], const struct agent_session *session,
                          const struct config *config, const struct session_roots *roots)
 {
     struct session_account account;
@@ -172,22 +177,4 @@ unsigned session_cookies(char out[3][256], const struct agent_session *session,
     if (session_account_find(&account, roots->etc, uid) == 0 && account.home[0] == '/')
         snprintf(out[count++], sizeof out[0], "%s/.Xauthority", account.home);
     return count;
-}
-
-int session_watch(const struct config *config, const struct session_roots *roots)
-{
-    static const char *const folders[] = {"seats", "sessions"};
-    if (config->source == CONFIG_SOURCE_CONFIG ||
-        (config->source == CONFIG_SOURCE_AUTO && config->user[0]))
-        return -ENOENT;
-    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), result = fd < 0 ? -errno : 0;
-    for (int i = 0; i < 2 && result == 0; i++) {
-        char path[256];
-        snprintf(path, sizeof path, "%s/systemd/%s", roots->run, folders[i]);
-        if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR) < 0)
-            result = -errno;
-    }
-    if (result != 0 && fd >= 0)
-        close(fd);
-    return result == 0 ? fd : result;
 }

@@ -40,14 +40,17 @@ void session_find(struct agent_session *out, const struct config *config,
  * Lists the files where the X cookie of `session` may lie, most likely first; nothing is opened
  * here, the launcher does that with the user's own rights. Returns how many paths there are.
  */
-unsigned session_cookies(char out[3][256], const struct agent_session *session,
+unsigned session_cookies(char out[2][256], const struct agent_session *session,
                          const struct config *config, const struct session_roots *roots);
 
+/* Whether [session] leaves it to logind who the session's user is. */
+int session_is_logind(const struct config *config);
+
 /*
- * Watches logind's folders. Returns an inotify descriptor (non-blocking, close-on-exec, owned by
- * the caller) which becomes readable when session_find may find something else, or -errno: -ENOENT
- * if the configuration names the session or logind does not run here.
+ * Watches logind's folders below `run` ("/run"). Returns an inotify descriptor (non-blocking,
+ * close-on-exec, owned by the caller) which becomes readable when session_find may find something
+ * else, or -errno: -ENOENT if logind does not run here.
  */
-int session_watch(const struct config *config, const struct session_roots *roots);
+int session_watch(const char *run);
 
 #endif

@@ -219,7 +219,9 @@ static int watch(struct x11 *x11, bool windows)
                                XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE |
                                    XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
                                    XCB_RANDR_NOTIFY_MASK_OUTPUT_CHANGE);
-    uint32_t mask = windows ? XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY : 0;
+    /* A change of monitors that leaves the screen alone is told to who watches the root itself. */
+    uint32_t mask =
+        XCB_EVENT_MASK_STRUCTURE_NOTIFY | (windows ? XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY : 0);
     xcb_change_window_attributes(c, x11->root, XCB_CW_EVENT_MASK, &mask);
     int outcome = x11_keys_load(x11);
     if (outcome != X11_OK)

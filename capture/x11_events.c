@@ -88,11 +88,16 @@ static bool translate(struct x11 *x11, const xcb_generic_event_t *event, struct 
         if (((const xcb_mapping_notify_event_t *)event)->request == XCB_MAPPING_KEYBOARD)
             x11_keys_load(x11);
         return false;
+    case XCB_CONFIGURE_NOTIFY:
+        out->kind = X11_EVENT_WINDOW;
+        out->window = event;
+        if (((const xcb_configure_notify_event_t *)event)->window == x11->root)
+            out->kind = X11_EVENT_MONITORS;
+        return true;
     case XCB_MAP_NOTIFY:
     case XCB_UNMAP_NOTIFY:
     case XCB_DESTROY_NOTIFY:
     case XCB_REPARENT_NOTIFY:
-    case XCB_CONFIGURE_NOTIFY:
         out->kind = X11_EVENT_WINDOW;
         out->window = event;
         return true;

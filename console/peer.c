@@ -83,12 +83,13 @@ static void end_message(struct peer *p)
     p->length = p->capacity = 0;
 }
 
-static void append(struct peer *p, const void *data, size_t length, bool binary)
+/* `rest` is what the frame under way announces beyond `length`: too much is refused at once. */
+static void append(struct peer *p, const void *data, size_t length, size_t rest, bool binary)
 {
     size_t limit = session_limit(p->session, binary);
     if (limit == 0)
         session_close(p->session, SESSION_CLOSE_POLICY, "order");
-    else if (p->length > limit || length > limit - p->length)
+    else if (p->length > limit || length > limit - p->length || rest > limit - p->length - length)
         session_close(p->session, SESSION_CLOSE_POLICY, "oversize");
     else if (!reserve(p, p->length + length, limit))
         session_close(p->session, SESSION_CLOSE_INTERNAL, "internal");
@@ -104,10 +105,11 @@ void peer_receive(struct peer *p, const void *data, size_t length)
     const char *reason;
     uint64_t mono_ms = clocks_mono_ms();
     bool binary = lws_frame_is_binary(p->wsi) != 0;
-    bool whole = lws_is_final_fragment(p->wsi) && lws_remaining_packet_payload(p->wsi) == 0;
+    size_t rest = lws_remaining_packet_payload(p->wsi);
+    bool whole = lws_is_final_fragment(p->wsi) && rest == 0;
     if (session_closing(p->session, &reason))
         return;
-    append(p, data, length, binary);
+    append(p, data, length, rest, binary);
     session_alive(p->session, !whole, mono_ms);
     if (whole && !session_closing(p->session, &reason)) {
         if (binary)
@@ -137,11 +139,15 @@ static int write_next(struct peer *p, const char *text)
 int peer_write(struct peer *p)
 {
     const char *reason, *text = session_next(p->session);
+    if (p->close_sent)
+        return 0;
     if (text && write_next(p, text) != 0)
         return -1;
     int code = session_closing(p->session, &reason);
     if (code && !session_next(p->session)) {
-        /* lws sends the close frame and waits for the peer's, for a limited time. */
+        /* lws sends the close frame and waits for the peer's; asking it for anything more would
+         * make it end the connection at once. */
+        p->close_sent = true;
         lws_close_reason(p->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason,
                          strlen(reason));
         return -1;
@@ -154,7 +160,9 @@ void peer_settle(struct peer *p, uint64_t mono_ms)
 {
     const char *reason;
     int code = session_closing(p->session, &reason);
-    bool stop = code || session_congested(p->session);
+    /* While closing it goes on reading what is under way, to throw it away: closing a socket with
+     * unread input resets the connection, and the peer would never see the reason. */
+    bool stop = !code && session_congested(p->session);
     if (code && !p->close_since_ms) {
         log_info("%s: closing: %d %s", p->address, code, reason);
         p->close_since_ms = mono_ms;
@@ -163,7 +171,7 @@ void peer_settle(struct peer *p, uint64_t mono_ms)
         p->stopped = stop;
         lws_rx_flow_control(p->wsi, !stop);
     }
-    if (code || session_next(p->session))
+    if (!p->close_sent && (code || session_next(p->session)))
         lws_callback_on_writable(p->wsi);
 }
 

@@ -25,6 +25,7 @@ struct peer {
     size_t length, capacity;
     uint64_t bytes_heard; /* from the socket, by OpenSSL's count */
     uint64_t close_since_ms;
+    bool close_sent;
     bool stopped; /* reading, because answers pile up */
 };
 

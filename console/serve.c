@@ -357,6 +357,7 @@ static void loop(struct server *server)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     server->version = store_version(server->uploads.store);
     lws_sul_schedule(server->context, 0, &server->timer, on_timer, 1);
     while (lws_service(server->context, 0) >= 0) {

@@ -208,7 +208,7 @@ int upload_chunk(struct upload *u, uint32_t index, const uint8_t *data, size_t l
                  uint64_t now_ms, struct bundle *done)
 {
     uint8_t digest[32];
-    if (u->fd < 0 || index != u->next)
+    if (u->fd < 0 || index != u->next || index >= u->bundle.chunks)
         return UPLOAD_ORDER;
     if (length != bundle_file_chunk_length(u->bundle.size, index))
         return UPLOAD_MALFORMED;

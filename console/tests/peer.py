@@ -87,7 +87,7 @@ class Agent:
 
     def __init__(self, port, ca, host="127.0.0.1", key=None, path="/agent",
                  subprotocols=("cloister.v1",), headers=(), connect=True, receive_buffer=None,
-                 timeout=10):
+                 timeout=10, tls12=False, tls_options=0):
         self.host, self.key, self.timeout = host, key or Key(), timeout
         self.inbox = []
         self.socket = socket.socket(socket.AF_INET)
@@ -96,7 +96,10 @@ class Agent:
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        version = SSL.TLS1_2_VERSION if tls12 else SSL.TLS1_3_VERSION
+        context.set_min_proto_version(version)
+        context.set_max_proto_version(version)
+        context.set_options(tls_options)
         context.load_verify_locations(ca)
         context.set_verify(SSL.VERIFY_PEER)
         self.tls = SSL.Connection(context, self.socket)
@@ -240,6 +243,9 @@ class Agent:
                 self.frame()
         except Closed as e:
             return e.code, e.reason
+
+    def __del__(self):
+        self.socket.close()
 
     def close(self):
         try:

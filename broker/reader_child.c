@@ -1,0 +1,85 @@
+#include "reader_child.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hardware_ids.h"
+#include "session.h"
+
+static const struct session_roots roots = {.run = "/run", .etc = "/etc"};
+
+/* Reads a file of /proc into `out`, as much as fits. */
+static void read_proc(char *out, size_t capacity, const char *path)
+{
+    size_t used = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (ssize_t got;
+         fd >= 0 && used < capacity - 1 && (got = read(fd, out + used, capacity - 1 - used)) > 0;)
+        used += (size_t)got;
+    out[used] = 0;
+    if (fd >= 0)
+        close(fd);
+}
+
+static void find_accounts(struct reading *out, const struct policy *const *policies)
+{
+    for (uint32_t i = 0; i < READER_POLICIES_MAX && policies[i]; i++) {
+        for (uint32_t n = 0; n < READER_INSTANCES_MAX; n++) {
+            char name[64];
+            struct session_account account;
+            struct reader_account *row = &out->accounts[i][n];
+            row->uid = row->gid = AGENT_UID_NONE;
+            snprintf(name, sizeof name, n ? "%s-%u" : "%s", policies[i]->user, n);
+            if (n < policies[i]->instances &&
+                session_account_find(&account, roots.etc, name) == 0 && account.uid != 0 &&
+                account.gid != 0) {
+                row->uid = account.uid;
+                row->gid = account.gid;
+            }
+        }
+    }
+}
+
+/* What the broker is told about the kinds. */
+static void list_kinds(struct reading *out, const struct policy *const *policies)
+{
+    struct agent_config *agent = &out->config.agent;
+    for (uint32_t i = 0; i < AGENT_KINDS_MAX && policies[i]; i++) {
+        struct agent_kind *kind = &agent->kinds[agent->kind_count++];
+        memcpy(kind->name, policies[i]->kind, strnlen(policies[i]->kind, sizeof kind->name - 1));
+        kind->instances = policies[i]->instances;
+        kind->uid = out->accounts[i][0].uid;
+        kind->gid = out->accounts[i][0].gid;
+    }
+}
+
+static int read_once(struct reading *out, const struct reader_task *task,
+                     const struct policy *const *policies)
+{
+    static char mountinfo[262144], groups[8192];
+    FILE *stream = fdopen(task->config, "r");
+    if (!stream)
+        return -1;
+    out->errors = config_load(&out->config, stream, task->config_name, stderr);
+    read_proc(mountinfo, sizeof mountinfo, "/proc/self/mountinfo");
+    read_proc(groups, sizeof groups, "/proc/self/cgroup");
+    cgroup_find(&out->cgroup, mountinfo, groups);
+    hardware_ids_read(&out->config.agent.hardware, task->sysfs, task->board,
+                      hardware_ids_root_device(mountinfo));
+    (void)session_group_find(&out->config.agent.ticket.gid, roots.etc, "cloister-ticket");
+    find_accounts(out, policies);
+    list_kinds(out, policies);
+    return 0;
+}
+
+int reader_child(struct reading *out, const struct reader_task *task,
+                 const struct policy *const *policies)
+{
+    if (task->config >= 0 && read_once(out, task, policies) != 0)
+        return -1;
+    session_find(&out->session, &out->config, &roots);
+    out->cookie_count = session_cookies(out->cookies, &out->session, &out->config, &roots);
+    return 0;
+}

@@ -1,0 +1,252 @@
+/*
+ * A whole session of an approved machine that says anything in any order. The input is a list of
+ * steps: one byte for what is sent, two for a length, then bytes. Steps with valid messages let the
+ * fuzzer get past signatures and digests that it could not guess. The state folder is in memory.
+ *
+ * Checked beside the sanitizers: a bundle is complete only if all of its chunks were sent.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <sodium.h>
+
+#include "frame.h"
+#include "log.h"
+#include "session.h"
+
+#define CHUNKS 2
+#define SIZE   (MESSAGE_CHUNK_BYTES + 5)
+#define HOST   "h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum step {
+    STEP_TEXT,
+    STEP_BINARY,
+    STEP_BEGIN,
+    STEP_DIGESTS,
+    STEP_CHUNK,
+    STEP_ABORT,
+    STEP_TIME,
+    STEP_SENT,
+    STEPS,
+};
+
+static struct upload_env uploads;
+static struct session_env env;
+static struct rate rate;
+static uint8_t secret[64], public_key[32], id[32], exporter[32];
+static uint8_t content[SIZE], digests[CHUNKS * 32], digest[32];
+static const uint8_t ticket[16] = {1};
+static char begin[1024];
+static const char *const hosts[] = {HOST};
+static char folder[64];
+
+static void require(int condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void ignore(void *context, const void *session, const uint8_t machine[32])
+{
+    (void)context;
+    (void)session;
+    (void)machine;
+}
+
+static void base64(char *out, size_t capacity, const uint8_t *data, size_t length)
+{
+    sodium_bin2base64(out, capacity, data, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+static void make_begin(void)
+{
+    uint8_t text[26 + 16 + 32 + 16] = "cloister/v1 bundle-origin", signature[64];
+    char ticket_hex[33], digest_hex[65], signature64[96];
+    memcpy(text + 26, ticket, 16);
+    memcpy(text + 42, digest, 32);
+    for (int i = 0; i < 8; i++)
+        text[74 + i] = (uint8_t)((uint64_t)SIZE >> (8 * i));
+    crypto_sign_detached(signature, NULL, text, sizeof(text), secret);
+    base64(signature64, sizeof(signature64), signature, 64);
+    snprintf(begin, sizeof(begin),
+             "{\"type\":\"bundle_begin\",\"ticket\":\"%s\",\"digest\":\"%s\",\"size\":%d,"
+             "\"chunk_size\":262144,\"chunks\":%d,\"recipients\":[\"age1\"],\"consent_time_ms\":0,"
+             "\"signature\":\"%s\"}",
+             sodium_bin2hex(ticket_hex, sizeof(ticket_hex), ticket, 16),
+             sodium_bin2hex(digest_hex, sizeof(digest_hex), digest, 32), SIZE, CHUNKS, signature64);
+}
+
+static void remove_folder(void)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    (void)!system(command);
+}
+
+static void enroll(void)
+{
+    char token[64], fingerprint[PROOF_FINGERPRINT_TEXT];
+    struct machine m = {.name = "fuzz"};
+    memcpy(m.id, id, 32);
+    memcpy(m.public_key, public_key, 32);
+    proof_fingerprint(fingerprint, public_key);
+    require(machines_token(uploads.store, token, 0, 1000) == 0);
+    require(machines_enroll(uploads.store, token, &m, 1) == 0);
+    require(machines_approve(uploads.store, id, fingerprint, 1) == 0);
+}
+
+static void set_up(void)
+{
+    static const uint8_t seed[32] = {7};
+    require(sodium_init() >= 0);
+    crypto_sign_seed_keypair(public_key, secret, seed);
+    proof_machine_id(id, public_key);
+    for (uint32_t i = 0; i < CHUNKS; i++)
+        crypto_hash_sha256(digests + i * 32, content + i * MESSAGE_CHUNK_BYTES,
+                           bundle_file_chunk_length(SIZE, i));
+    crypto_hash_sha256(digest, digests, sizeof(digests));
+    make_begin();
+    strcpy(folder, "/dev/shm/console-fuzz-XXXXXX");
+    require(mkdtemp(folder) != NULL);
+    atexit(remove_folder);
+    int state = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    require(store_open(&uploads.store, folder, true) == 0);
+    require(bundle_folders_open(&uploads.folders, state, true) == 0);
+    uploads.max_bundle_bytes = uploads.quota_bytes = 1 << 20;
+    rate_init(&rate, 10, 6000);
+    env = (struct session_env){&uploads, "Fuzz", hosts, 1, 45000, &rate, ignore, NULL};
+    enroll();
+    /* What the console says of hostile input is not what is looked at here. */
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    log_setup("fuzz", 0);
+    if (getenv("FUZZ_QUIET"))
+        dup2(null, STDERR_FILENO);
+    close(null);
+}
+
+static void authenticate(struct session *s, uint64_t now)
+{
+    uint8_t challenge[32], text[25 + 2 + 1 + 64] = "cloister/v1 console-auth", signature[64];
+    char key64[64], signature64[96], hex[65], message[1024];
+    json_t *o = json_loads(session_next(s), 0, NULL);
+    require(sodium_base642bin(challenge, 32, json_string_value(json_object_get(o, "challenge")), 43,
+                              NULL, NULL, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0);
+    json_decref(o);
+    text[25] = 1;
+    text[27] = HOST[0];
+    memcpy(text + 28, challenge, 32);
+    memcpy(text + 60, exporter, 32);
+    crypto_sign_detached(signature, NULL, text, sizeof(text), secret);
+    base64(key64, sizeof(key64), public_key, 32);
+    base64(signature64, sizeof(signature64), signature, 64);
+    int n = snprintf(message, sizeof(message),
+                     "{\"type\":\"authenticate\",\"protocol\":1,\"public_key\":\"%s\","
+                     "\"machine_id\":\"%s\",\"host\":\"" HOST "\",\"agent_version\":\"1\","
+                     "\"boot_id\":\"6b1c5c3e-6d8f-4a5e-9c39-0f5b8f6f2a11\",\"signature\":\"%s\"}",
+                     key64, sodium_bin2hex(hex, sizeof(hex), id, 32), signature64);
+    session_text(s, message, (size_t)n, now);
+}
+
+/* Sends a frame of `kind` for our ticket; the input says the index and where to flip a bit. */
+static void send_frame(struct session *s, uint8_t kind, const uint8_t *in, size_t length,
+                       uint64_t now)
+{
+    static uint8_t frame[FRAME_MAX];
+    uint32_t index = length > 0 ? in[0] % (CHUNKS + 1) : 0;
+    memset(frame, 0, FRAME_HEADER_BYTES);
+    frame[0] = kind;
+    memcpy(frame + 1, ticket, sizeof(ticket));
+    frame[17] = (uint8_t)index;
+    size_t body = kind == FRAME_DIGESTS ? (size_t)(CHUNKS - index % CHUNKS) * 32
+                                        : bundle_file_chunk_length(SIZE, index);
+    const uint8_t *from = kind == FRAME_DIGESTS ? digests + (size_t)(index % CHUNKS) * 32
+                                                : content + (size_t)index * MESSAGE_CHUNK_BYTES;
+    if (index < CHUNKS || kind == FRAME_DIGESTS)
+        memcpy(frame + FRAME_HEADER_BYTES, from, body);
+    if (length > 1)
+        frame[in[1]] ^= length > 2 ? in[2] : 0;
+    session_binary(s, frame, FRAME_HEADER_BYTES + body, now);
+}
+
+static void take_step(struct session *s, uint8_t step, const uint8_t *in, size_t length,
+                      uint64_t *now)
+{
+    static const char abort_text[] =
+        "{\"type\":\"bundle_abort\",\"ticket\":\"01000000000000000000000000000000\"}";
+    switch (step % STEPS) {
+    case STEP_TEXT:
+        session_text(s, (const char *)in, length, *now);
+        break;
+    case STEP_BINARY:
+        session_binary(s, in, length, *now);
+        break;
+    case STEP_BEGIN:
+        session_text(s, begin, strlen(begin), *now);
+        break;
+    case STEP_DIGESTS:
+        send_frame(s, FRAME_DIGESTS, in, length, *now);
+        break;
+    case STEP_CHUNK:
+        send_frame(s, FRAME_CHUNK, in, length, *now);
+        break;
+    case STEP_ABORT:
+        session_text(s, abort_text, sizeof(abort_text) - 1, *now);
+        break;
+    case STEP_TIME:
+        *now += (length > 0 ? in[0] : 1) * 100;
+        session_alive(s, length > 1, *now);
+        session_tick(s, *now);
+        break;
+    default:
+        if (session_next(s))
+            session_sent(s, *now);
+    }
+}
+
+/* The whole file must be there and right if the bundle has a number; then all is forgotten. */
+static void check_and_forget(void)
+{
+    struct bundle b;
+    uint32_t have = 0;
+    if (bundles_get(uploads.store, id, ticket, &b) == 0 && b.number) {
+        int fd = bundle_file_open(&uploads.folders, b.row);
+        require(fd >= 0);
+        require(bundle_file_verify(fd, digests, SIZE, 0, false, &have) == 0 && have == CHUNKS);
+        close(fd);
+    }
+    if (bundles_get(uploads.store, id, ticket, &b) == 0)
+        require(bundle_file_remove(&uploads.folders, b.row) == 0);
+    require(store_run(store_prepare(uploads.store, "DELETE FROM bundles")) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct session *s = NULL;
+    uint64_t now = 1000000;
+    if (!uploads.store)
+        set_up();
+    require(session_new(&s, &env, "192.0.2.1", exporter, now) == 0);
+    if (size > 0 && data[0] & 0x80)
+        authenticate(s, now);
+    while (size >= 3) {
+        size_t length = (size_t)(data[1] | data[2] << 8);
+        uint8_t step = data[0];
+        data += 3;
+        size -= 3;
+        if (length > size)
+            length = size;
+        take_step(s, step & 0x7f, data, length, &now);
+        data += length;
+        size -= length;
+    }
+    session_free(s);
+    check_and_forget();
+    return 0;
+}

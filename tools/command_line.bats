@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# The command line without an agent: usage, help, exit codes, and the pages that describe it.
+# CLOISTER is the program, SOURCE the tree.
+
+setup() {
+    NOWHERE="$BATS_TEST_TMPDIR/nowhere"
+}
+
+cloister() {
+    run --separate-stderr "$CLOISTER" "$@"
+}
+
+bats_require_minimum_version 1.5.0
+
+@test "help lists every command, and each has help of its own" {
+    cloister --help
+    [ "$status" -eq 0 ]
+    for name in status pause resume ticket identity enroll key; do
+        [[ "$output" =~ [[:space:]]$name[[:space:]] ]]
+    done
+    for name in status pause resume identity enroll key; do
+        cloister $name --help
+        [ "$status" -eq 0 ]
+        [[ "$output" == "usage: cloister $name"* ]]
+        [ -z "$stderr" ]
+    done
+}
+
+@test "version" {
+    cloister --version
+    [ "$status" -eq 0 ]
+    [[ "$output" == "cloister "[0-9]* ]]
+}
+
+@test "the help's table of exit codes is the one of docs/exit-codes.md" {
+    "$CLOISTER" --help | sed -n '/^exit status:/,$p' | sed -nE 's/^ +([0-9]+)  (.*)$/| \1 | \2 |/p' \
+        > "$BATS_TEST_TMPDIR/help"
+    grep -E '^\| [0-9]+ \|' "$SOURCE/docs/exit-codes.md" > "$BATS_TEST_TMPDIR/page"
+    [ "$(wc -l < "$BATS_TEST_TMPDIR/help")" -ge 12 ]
+    diff -u "$BATS_TEST_TMPDIR/page" "$BATS_TEST_TMPDIR/help"
+}
+
+@test "without an agent: 3, and what to do" {
+    for name in status pause resume identity; do
+        cloister --runtime "$NOWHERE" $name
+        [ "$status" -eq 3 ]
+        [[ "$stderr" == *"not running"*"systemctl start cloister"* ]]
+        cloister $name --runtime "$NOWHERE"
+        [ "$status" -eq 3 ]
+    done
+}
+
+@test "a door behind which nobody listens: 3" {
+    mkdir -p "$NOWHERE/door"
+    : > "$NOWHERE/door/control"
+    cloister status --runtime "$NOWHERE"
+    [ "$status" -eq 3 ]
+}
+
+@test "wrong usage: 2, and nothing is tried" {
+    while read -r line; do
+        # shellcheck disable=SC2086
+        cloister --runtime "$NOWHERE" $line
+        echo "$line: $status: $stderr"
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == "cloister: "* ]]
+    done <<'END'
+
+frob
+status twice
+status --frob
+status --runtime
+pause 25h
+pause 0s
+pause 15
+pause 1m 2m
+resume now
+key
+key frob
+key reset now
+identity x
+enroll
+enroll 0123456789abcdef twice
+enroll --token-file x 0123456789abcdef
+enroll --wait -1 0123456789abcdef
+enroll --wait x 0123456789abcdef
+END
+}
+
+@test "a duration or a word that draws on the terminal is shown escaped" {
+    cloister --runtime "$NOWHERE" pause $'\e[2J'
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'\x1b[2J'* && "$stderr" != *$'\e'* ]]
+    cloister --runtime "$NOWHERE" $'\e]0;x\a'
+    [ "$status" -eq 2 ]
+    [[ "$stderr" != *$'\e'* ]]
+}
+
+@test "what only root may do is refused to others: 4" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root to become somebody else"
+    for line in "enroll 0123456789abcdef" "key reset --yes"; do
+        # shellcheck disable=SC2086
+        # By descriptor, since the build's folder may be out of others' reach.
+        run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups \
+            /proc/self/fd/9 $line 9< "$CLOISTER"
+        echo "$status $stderr"
+        [ "$status" -eq 4 ]
+        [[ "$stderr" == *"only root"* ]]
+    done
+}
+
+@test "key reset without a terminal wants --yes" {
+    [ "$(id -u)" -eq 0 ] || skip "root only"
+    run --separate-stderr "$CLOISTER" --runtime "$NOWHERE" key reset < /dev/null
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--yes"* ]]
+}
+
+@test "key reset asks on a terminal, and no means no: 9" {
+    [ "$(id -u)" -eq 0 ] || skip "root only"
+    run script -qec "'$CLOISTER' --runtime '$NOWHERE' key reset" /dev/null <<< "yes"
+    echo "$output"
+    [ "$status" -eq 9 ]
+    [[ "$output" == *"nothing was changed"* ]]
+    run script -qec "'$CLOISTER' --runtime '$NOWHERE' key reset" /dev/null <<< "reset"
+    [ "$status" -eq 3 ]
+}
+
+@test "a token that cannot be one is not sent" {
+    [ "$(id -u)" -eq 0 ] || skip "root only"
+    for token in short "$(printf 'x%.0s' {1..128})" "with space in the middle" $'0123456789abcde\xff'; do
+        printf '%s\n' "$token" > "$BATS_TEST_TMPDIR/token"
+        cloister --runtime "$NOWHERE" enroll --token-file "$BATS_TEST_TMPDIR/token"
+        [ "$status" -eq 2 ]
+        [[ "$stderr" != *"$token"* ]]
+    done
+    printf '0123456789abcdef\n' > "$BATS_TEST_TMPDIR/token"
+    cloister --runtime "$NOWHERE" enroll --token-file "$BATS_TEST_TMPDIR/token"
+    [ "$status" -eq 3 ]
+    run --separate-stderr "$CLOISTER" --runtime "$NOWHERE" enroll --token-file - < "$BATS_TEST_TMPDIR/token"
+    [ "$status" -eq 3 ]
+    cloister --runtime "$NOWHERE" enroll --token-file "$BATS_TEST_TMPDIR/absent"
+    [ "$status" -eq 2 ]
+}
+
+@test "ticket becomes the cloister-ticket of the same folder" {
+    cp "$CLOISTER" "$BATS_TEST_TMPDIR/cloister"
+    run --separate-stderr "$BATS_TEST_TMPDIR/cloister" ticket
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"cloister-ticket"* ]]
+    printf '#!/bin/sh\nprintf "<%%s>" "$@"\nexit 11\n' > "$BATS_TEST_TMPDIR/cloister-ticket"
+    chmod 755 "$BATS_TEST_TMPDIR/cloister-ticket"
+    run "$BATS_TEST_TMPDIR/cloister" --runtime /r ticket --json 'a b' --help
+    [ "$status" -eq 11 ]
+    [ "$output" = "<--runtime></r><--json><a b><--help>" ]
+}
+
+@test "output that cannot be written is a failure" {
+    run bash -c '"$0" --version > /dev/full' "$CLOISTER"
+    [ "$status" -eq 1 ]
+}
+
+@test "the manual page has no faults and names every command" {
+    command -v man > /dev/null || skip "man is not installed"
+    run man --warnings -E UTF-8 -l -Tutf8 -Z "$SOURCE/docs/man/cloister.1"
+    [ "$status" -eq 0 ]
+    run bash -c 'man --warnings -l "$0" 2>&1 > /dev/null' "$SOURCE/docs/man/cloister.1"
+    [ -z "$output" ]
+    for name in status pause resume ticket identity enroll key; do
+        grep -qE "^\.It Cm $name( |$)" "$SOURCE/docs/man/cloister.1"
+    done
+}
+
+@test "completion offers commands and options" {
+    # shellcheck source=/dev/null
+    source "$SOURCE/packaging/completion/cloister"
+    offers() {
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        COMPREPLY=()
+        _cloister
+        printf '%s\n' "${COMPREPLY[*]}"
+    }
+    [ "$(offers cloister st)" = "status" ]
+    [[ "$(offers cloister "")" == *pause*resume* ]]
+    [ "$(offers cloister status --j)" = "--json" ]
+    [ "$(offers cloister key r)" = "reset" ]
+    [ "$(offers cloister --runtime /r key reset --y)" = "--yes" ]
+    [[ "$(offers cloister pause "")" == *15m* ]]
+}
