@@ -89,8 +89,8 @@ struct agent_hardware {
     struct agent_id board; /* the mainboard */
 };
 
-/* One kind of worker: the account of its first instance; instance n has uid + n where `instances`
- * > 1. */
+/* One kind of worker, and the account of its first instance. Further instances have accounts of
+ * their own; MONITOR_STARTED says which. */
 struct agent_kind {
     char name[16];
     uint32_t uid; /* AGENT_UID_NONE if the account is missing: the kind cannot be started */

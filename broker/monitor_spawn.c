@@ -38,18 +38,27 @@ static void __attribute__((format(printf, 2, 3))) add(struct words *words, const
     words->used += (size_t)length + 1;
 }
 
-/* The X socket, and the cookie file: the display manager's if it is there, else the last one. */
-static void add_x11(struct words *words, const struct reading *reading)
+/*
+ * The X socket and, for a policy with that descriptor, the first cookie file that is there. The
+ * user owns the path, so no link of theirs is followed: it could lead to a file system that hangs.
+ */
+static void add_x11(struct words *words, const struct reading *reading, const struct policy *policy)
 {
     const struct agent_session *session = &reading->session;
-    uint32_t count = reading->cookie_count;
+    uint32_t i = 0, d = 0;
     add(words, "--set");
     add(words, "x11=/tmp/.X11-unix/X%u", (unsigned)strtoul(session->display + 1, NULL, 10));
-    if (count == 0)
+    while (d < policy->descriptor_count && strcmp(policy->descriptors[d].name, "xauthority") != 0)
+        d++;
+    while (i < reading->cookie_count &&
+           faccessat(AT_FDCWD, reading->cookies[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+           (errno == ENOENT || errno == ENOTDIR))
+        i++;
+    if (d == policy->descriptor_count || i == reading->cookie_count)
         return;
     add(words, "--xauthority");
     add(words, "%u.%u:%s", session->uid, session->gid == AGENT_UID_NONE ? 65534 : session->gid,
-        reading->cookies[access(reading->cookies[0], F_OK) == 0 ? 0 : count - 1]);
+        reading->cookies[i]);
 }
 
 static void build_words(struct words *words, const struct monitor_host *host,
@@ -80,7 +89,7 @@ static void build_words(struct words *words, const struct monitor_host *host,
         add(words, "runtime=%s", agent->runtime_dir);
     }
     if (policy->variables & POLICY_VARIABLE_X11)
-        add_x11(words, &host->reading);
+        add_x11(words, &host->reading, policy);
 }
 
 int monitor_folder(int at, const char *path, mode_t mode, uint32_t uid, uint32_t gid)

@@ -61,10 +61,14 @@ int reader_run(struct reading *out, const struct reader_task *task,
     if (child == 0)
         _exit(shed(&own) == 0 && reader_child(shared, &own, policies) == 0 ? 0 : 1);
     int result = child < 0 || waitpid(child, &status, 0) != child ? -errno : status != 0 ? -EIO : 0;
-    if (result == 0) {
+    if (result == 0 && task->config >= 0) {
         memcpy(out, shared, sizeof *out);
-        bound(out);
+    } else if (result == 0) { /* nothing but what was asked for */
+        out->session = shared->session;
+        out->cookie_count = shared->cookie_count;
+        memcpy(out->cookies, shared->cookies, sizeof out->cookies);
     }
+    bound(out);
     munmap(shared, sizeof *shared);
     return result;
 }

@@ -96,11 +96,28 @@ static void expect_refused(uint32_t slot, uint32_t generation, enum monitor_reas
     }
 }
 
-/* Starts an idle worker up to the point where it has said so. Returns its pid. */
-static int start_idle(uint32_t slot, uint32_t generation)
+/* Says the first line that worker `pid` writes to its log. */
+static void await_worker(int pid)
 {
     char line[64] = "";
     size_t used = 0;
+    fcntl(worker_log, F_SETFL, 0);
+    while (used < sizeof line - 1 && !strchr(line, '\n')) {
+        ssize_t got = read(worker_log, line + used, sizeof line - 1 - used);
+        if (got <= 0) {
+            struct monitor_message message = next();
+            fail("the worker said nothing: op %u, stage %u, %s", message.op, message.reason,
+                 strerror(message.code));
+        }
+        used += (size_t)got;
+    }
+    line[strcspn(line, "\n")] = 0;
+    say("worker %d: %s", pid, line);
+}
+
+/* Starts an idle worker up to the point where it has said so. */
+static void start_idle(uint32_t slot, uint32_t generation)
+{
     send_op(MONITOR_START, slot, generation, "idle");
     struct monitor_message message = expect(MONITOR_STARTED);
     if (message.slot != slot || message.generation != generation || message.uid == 0 ||
@@ -108,19 +125,7 @@ static int start_idle(uint32_t slot, uint32_t generation)
         fail("STARTED is wrong");
     }
     send_op(MONITOR_RELEASE, slot, generation, "");
-    fcntl(worker_log, F_SETFL, 0);
-    while (used < sizeof line - 1 && !strchr(line, '\n')) {
-        ssize_t got = read(worker_log, line + used, sizeof line - 1 - used);
-        if (got <= 0) {
-            message = next();
-            fail("the worker said nothing: op %u, stage %u, %s", message.op, message.reason,
-                 strerror(message.code));
-        }
-        used += (size_t)got;
-    }
-    line[strcspn(line, "\n")] = 0;
-    say("worker %d: %s", message.pid, line);
-    return message.pid;
+    await_worker(message.pid);
 }
 
 static void good(void)
@@ -144,6 +149,30 @@ static void good(void)
     (void)expect(MONITOR_STARTED);
     send_op(MONITOR_KILL, 0, 3, "");
     (void)expect(MONITOR_EXITED);
+}
+
+/* Follows the session as the test changes it: the worker that needs X goes when its user does. */
+static void follow_session(void)
+{
+    struct monitor_message message;
+    send_op(MONITOR_START, 0, 1, "xidle");
+    expect_refused(0, 1, MONITOR_REASON_NO_SESSION);
+    say("no session");
+    message = expect(MONITOR_SESSION);
+    say("session %u of %u on %s, active %d", message.reason, message.uid, message.kind,
+        message.value);
+    send_op(MONITOR_START, 0, 2, "xidle");
+    message = expect(MONITOR_STARTED);
+    send_op(MONITOR_RELEASE, 0, 2, "");
+    await_worker(message.pid);
+    message = expect(MONITOR_SESSION);
+    say("session %u of %u, active %d", message.reason, message.uid, message.value);
+    message = expect(MONITOR_SESSION);
+    say("session %u of %u, active %d", message.reason, message.uid, message.value);
+    message = expect(MONITOR_EXITED);
+    say("ended by signal %d", message.value);
+    send_op(MONITOR_START, 0, 3, "xidle");
+    expect_refused(0, 3, MONITOR_REASON_WAYLAND);
 }
 
 static void start_flood(void)
@@ -236,11 +265,18 @@ int main(void)
     }
     say("broker %d: uid %u, sid %d, descriptors %x, scenario %s", getpid(), getuid(), getsid(0),
         open, config.console.path);
+    say("board %u %s, disk %u %s", config.hardware.board.state, config.hardware.board.value,
+        config.hardware.disk.state, config.hardware.disk.value);
+    for (uint32_t i = 0; i < config.kind_count; i++)
+        say("kind %s: %u instances, first %u", config.kinds[i].name, config.kinds[i].instances,
+            config.kinds[i].uid);
     say("terminal \x1b[2J %s", config.runtime_dir);
     if (strcmp(config.console.path, "/good") == 0) {
         good();
     } else if (strcmp(config.console.path, "/starts") == 0) {
         start_flood();
+    } else if (strcmp(config.console.path, "/session") == 0) {
+        follow_session();
     } else if (strcmp(config.console.path, "/stubborn") == 0) {
         start_idle(0, 1);
     } else {

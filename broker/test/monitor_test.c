@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -91,16 +92,17 @@ static void write_config(const char *scenario)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fprintf(file,
-            "[agent]\nruntime = %s/run\nstate = %s/state\n[console]\npath = %s\n[log]\n"
-            "syslog = no\n",
-            root, root, scenario);
+            "[agent]\nruntime = %s/run\nstate = %s/state\n[session]\nxauthority = %s/cookie\n"
+            "[console]\npath = %s\n[log]\nsyslog = no\n",
+            root, root, root, scenario);
     fclose(file);
     assert_int_equal(chmod(path, 0644), 0);
 }
 
 static pid_t spawn(const char *folder, int log)
 {
-    char program[128], config[128];
+    char program[128], config[128], sysfs[128];
+    snprintf(sysfs, sizeof sysfs, "%s/sys", root);
     snprintf(program, sizeof program, "%s/%s/cloisterd", root, folder);
     snprintf(config, sizeof config, "%s/cloister.conf", root);
     pid_t pid = fork();
@@ -109,7 +111,7 @@ static pid_t spawn(const char *folder, int log)
         if (notify_path) {
             setenv("NOTIFY_SOCKET", notify_path, 1);
         }
-        execl(program, program, "--config", config, (char *)NULL);
+        execl(program, program, "--config", config, "--sysfs", sysfs, (char *)NULL);
         _exit(127);
     }
     return pid;
@@ -211,6 +213,8 @@ static void test_life(void **state)
     (void)state;
     start("/good");
     size_t at = await("descriptors 1f, scenario /good", 0);
+    at = await("board 2 BRD-7, disk ", at); /* which only root can read */
+    at = await("kind idle: 2 instances, first 61602", at);
     (void)await("terminal ?[2J ", at); /* a broker does not draw on root's terminal */
     at = await("idle worker runs as 61602", at);
     at = await("idle worker runs as 61603", at); /* the second instance's own account */
@@ -427,12 +431,58 @@ static void test_command_line(void **state)
                      4);
 }
 
+static void put_session(const char *seat, const char *session)
+{
+    assert_int_equal(shell("cd %s/logind && printf '%s' > t && mv t sessions/c1 && "
+                           "printf '%s' > t && mv t seats/seat0",
+                           root, session, seat),
+                     0);
+}
+
+static void test_follows_the_session(void **state)
+{
+    (void)state;
+    put_session("ACTIVE=\\n", "");
+    assert_int_equal(shell("cd %s && printf C00KIE > cookie && chmod 600 cookie && "
+                           "chown 61603 cookie",
+                           root),
+                     0);
+    start("/session");
+    size_t at = await("no session", 0);
+    put_session("ACTIVE=c1\\n", "UID=61603\\nTYPE=x11\\nCLASS=user\\nSTATE=active\\nDISPLAY=:7\\n");
+    at = await("session 1 of 61603 on :7, active 1", at);
+    at = await("idle worker runs as 61604, cookie C00KIE", at);
+    put_session("ACTIVE=c1\\n", "UID=61603\\nTYPE=x11\\nCLASS=user\\nSTATE=online\\nDISPLAY=:7\\n");
+    at = await("session 1 of 61603, active 0", at); /* the broker's to handle */
+    put_session("ACTIVE=c1\\n", "UID=61601\\nTYPE=wayland\\nCLASS=user\\nSTATE=active\\n");
+    at = await("session 2 of 61601, active 1", at);
+    at = await("ended by signal 9", at);
+    (void)await("serving", at);
+    stop_cleanly();
+    must(strstr(output, "FAILED") == NULL, "the broker is not content");
+}
+
+/* logind's files and sysfs, for this process and its children alone. */
+static int private_host(void)
+{
+    struct stat st;
+    return stat("/", &st) != 0 ||
+           shell("mkdir -p %s/logind/seats %s/logind/sessions /run/systemd && "
+                 "chmod -R 755 %s/logind && mount --bind %s/logind /run/systemd",
+                 root, root, root, root) != 0 ||
+           shell("d=%s/sys/dev/block/%u:%u; mkdir -p $d %s/sys/class/dmi/id && echo DSK-1 > "
+                 "$d/serial "
+                 "&& echo BRD-7 > %s/sys/class/dmi/id/board_serial && "
+                 "chmod 400 %s/sys/class/dmi/id/board_serial",
+                 root, major(st.st_dev), minor(st.st_dev), root, root, root) != 0;
+}
+
 /* The agent's accounts, for this process and its children alone. */
 static int private_accounts(void)
 {
     return unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
            shell("{ grep -v '^cloister-' /etc/passwd; "
-                 "for a in broker:61601 idle:61602 idle-1:61603; do "
+                 "for a in broker:61601 idle:61602 idle-1:61603 xidle:61604; do "
                  "echo cloister-${a%%:*}:x:${a#*:}:${a#*:}::/:/usr/sbin/nologin; done; } "
                  "> %s/passwd && chmod 644 %s/passwd && mount --bind %s/passwd /etc/passwd",
                  root, root, root) != 0;
@@ -449,7 +499,7 @@ static int set_up(void **state)
     }
     self[length] = 0;
     *strrchr(self, '/') = 0;
-    return chmod(root, 0755) != 0 || private_accounts() != 0 ||
+    return chmod(root, 0755) != 0 || private_accounts() != 0 || private_host() != 0 ||
            shell("mkdir -m 755 %s/bin && cp %s/../bin/* %s/bin/ && chmod 755 %s/bin/*", root, self,
                  root, root) != 0;
 }
@@ -468,7 +518,7 @@ static int tear_down(void **state)
 static int clean_up(void **state)
 {
     (void)state;
-    return shell("umount /etc/passwd; rm -rf %s", root);
+    return shell("umount /etc/passwd /run/systemd; rm -rf %s", root);
 }
 
 #define T(name) cmocka_unit_test_teardown(name, tear_down)
@@ -483,6 +533,7 @@ int main(void)
         T(test_second_signal_ends_at_once),
         T(test_killed_monitor_leaves_no_process),
         T(test_only_one),
+        T(test_follows_the_session),
         T(test_tells_the_service_manager),
         T(test_programs_must_be_roots),
         T(test_runtime_must_be_roots),
