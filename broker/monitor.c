@@ -1,12 +1,14 @@
 #include "monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -14,6 +16,7 @@
 
 #include "launch.h"
 #include "log.h"
+#include "trusted.h"
 
 #define BACKOFF_FIRST_MS 250u
 #define BACKOFF_LAST_MS  30000u
@@ -127,18 +130,35 @@ static void refuse(struct monitor *monitor, uint32_t slot, const char *kind,
     tell(monitor, &message, -1);
 }
 
+/* The certificates that uplink trusts, for a policy whose first descriptor is "ca"; else -1. */
+static int open_ca(const struct monitor *monitor, const struct policy *policy)
+{
+    const char *path = monitor->host.reading.config.agent.console.ca;
+    if (policy->descriptor_count == 0 || strcmp(policy->descriptors[0].name, "ca") != 0)
+        return -1;
+    path = path[0] ? path : "/etc/ssl/certs/ca-certificates.crt";
+    int fd = trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG);
+    if (fd < 0)
+        log_error("%s: %s", path, trusted_error(fd)); /* uplink says so too, having no trust */
+    return fd < 0 ? -1 : fd;
+}
+
 static void start_worker(struct monitor *monitor, uint32_t slot)
 {
     const struct monitor_slot *row = &monitor->table.slots[slot];
     struct monitor_child *child = &monitor->children[slot];
+    int ca = open_ca(monitor, row->policy), error;
     struct monitor_start start = {.policy = row->policy,
                                   .row = monitor_table_row(monitor->policies, row->policy->kind),
                                   .slot = slot,
                                   .generation = row->generation,
-                                  .instance = row->instance};
+                                  .instance = row->instance,
+                                  .passed = &ca,
+                                  .passed_count = 1};
     enum monitor_reason reason = monitor_spawn(child, &monitor->host, &start);
+    error = errno;
+    monitor_close(&ca);
     if (reason) {
-        int error = errno;
         monitor_table_free(&monitor->table, slot);
         refuse(monitor, slot, start.policy->kind, reason, error);
         return;

@@ -114,9 +114,8 @@ int monitor_program_check(const struct monitor_host *host, const char *name)
     return result;
 }
 
-#define SPARE_FD                                                                                   \
-    700 /* above every descriptor of the monitor: at most 4 for each of 65 children                \
-         */
+/* Above every descriptor of the monitor: at most 4 for each of 65 children. */
+#define SPARE_FD 700
 
 /* In the child: the descriptors that cloister-launch expects, the gate behind them, no others. */
 static int arrange(const int *wanted, int count)

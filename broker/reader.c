@@ -34,6 +34,7 @@ static void bound(struct reading *reading)
 {
     reading->config.agent.state_dir[sizeof reading->config.agent.state_dir - 1] = 0;
     reading->config.agent.runtime_dir[sizeof reading->config.agent.runtime_dir - 1] = 0;
+    reading->config.agent.console.ca[sizeof reading->config.agent.console.ca - 1] = 0;
     reading->session.display[sizeof reading->session.display - 1] = 0;
     for (unsigned i = 0; i < 2; i++)
         reading->cookies[i][sizeof reading->cookies[i] - 1] = 0;

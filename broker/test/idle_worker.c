@@ -4,9 +4,9 @@
 
 int main(void)
 {
-    char byte, cookie[32];
-    ssize_t got = read(3, cookie, sizeof cookie); /* the kind xidle has one */
-    dprintf(STDERR_FILENO, "idle worker runs as %u%s%.*s\n", getuid(), got > 0 ? ", cookie " : "",
-            got > 0 ? (int)got : 0, cookie);
+    char byte, given[32];
+    ssize_t got = read(3, given, sizeof given); /* ca, or for the kind xidle the cookie */
+    dprintf(STDERR_FILENO, "idle worker runs as %u%s%.*s\n", getuid(), got > 0 ? ", given " : "",
+            got > 0 ? (int)got : 0, given);
     return read(STDIN_FILENO, &byte, 1) == 0 ? 7 : 1;
 }

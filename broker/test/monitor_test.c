@@ -93,8 +93,8 @@ static void write_config(const char *scenario)
     assert_non_null(file);
     fprintf(file,
             "[agent]\nruntime = %s/run\nstate = %s/state\n[session]\nxauthority = %s/cookie\n"
-            "[console]\npath = %s\n[log]\nsyslog = no\n",
-            root, root, root, scenario);
+            "[console]\nhost = localhost\nca = %s/ca.pem\npath = %s\n[log]\nsyslog = no\n",
+            root, root, root, root, scenario);
     fclose(file);
     assert_int_equal(chmod(path, 0644), 0);
 }
@@ -216,8 +216,8 @@ static void test_life(void **state)
     at = await("board 2 BRD-7, disk ", at); /* which only root can read */
     at = await("kind idle: 2 instances, first 61602", at);
     (void)await("terminal ?[2J ", at); /* a broker does not draw on root's terminal */
-    at = await("idle worker runs as 61602", at);
-    at = await("idle worker runs as 61603", at); /* the second instance's own account */
+    at = await("idle worker runs as 61602, given CERT", at);
+    at = await("idle worker runs as 61603, given CERT", at); /* the second instance's own account */
     at = await("killed: slot 0, code 2, status 9", at);
     at = await("serving", at);
     must(strstr(output, "uid 61601, sid 1,") != NULL, "the broker's identity");
@@ -451,7 +451,7 @@ static void test_follows_the_session(void **state)
     size_t at = await("no session", 0);
     put_session("ACTIVE=c1\\n", "UID=61603\\nTYPE=x11\\nCLASS=user\\nSTATE=active\\nDISPLAY=:7\\n");
     at = await("session 1 of 61603 on :7, active 1", at);
-    at = await("idle worker runs as 61604, cookie C00KIE", at);
+    at = await("idle worker runs as 61604, given C00KIE", at);
     put_session("ACTIVE=c1\\n", "UID=61603\\nTYPE=x11\\nCLASS=user\\nSTATE=online\\nDISPLAY=:7\\n");
     at = await("session 1 of 61603, active 0", at); /* the broker's to handle */
     put_session("ACTIVE=c1\\n", "UID=61601\\nTYPE=wayland\\nCLASS=user\\nSTATE=active\\n");
@@ -473,8 +473,8 @@ static int private_host(void)
            shell("d=%s/sys/dev/block/%u:%u; mkdir -p $d %s/sys/class/dmi/id && echo DSK-1 > "
                  "$d/serial "
                  "&& echo BRD-7 > %s/sys/class/dmi/id/board_serial && "
-                 "chmod 400 %s/sys/class/dmi/id/board_serial",
-                 root, major(st.st_dev), minor(st.st_dev), root, root, root) != 0;
+                 "chmod 400 %s/sys/class/dmi/id/board_serial && printf CERT > %s/ca.pem",
+                 root, root, major(st.st_dev), minor(st.st_dev), root, root, root) != 0;
 }
 
 /* The agent's accounts, for this process and its children alone. */
