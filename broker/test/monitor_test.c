@@ -474,7 +474,7 @@ static int private_host(void)
                  "$d/serial "
                  "&& echo BRD-7 > %s/sys/class/dmi/id/board_serial && "
                  "chmod 400 %s/sys/class/dmi/id/board_serial && printf CERT > %s/ca.pem",
-                 root, root, major(st.st_dev), minor(st.st_dev), root, root, root) != 0;
+                 root, major(st.st_dev), minor(st.st_dev), root, root, root, root) != 0;
 }
 
 /* The agent's accounts, for this process and its children alone. */
