@@ -23,7 +23,7 @@ struct broker;
 
 struct peer {
     bool used;
-    bool connected;  /* the channel has its connection */
+    uint64_t received; /* messages, malformed ones included */
     bool condemned;  /* killed or cut off: nothing that it says counts any more */
     uint64_t serial; /* never reused; 0: free */
     enum ipc_peer kind;

@@ -234,6 +234,7 @@ static void channel_ready(void *context, uint32_t events)
         int outcome = channel_receive(peer->channel, &message, &why);
         if (outcome == CHANNEL_EMPTY)
             return;
+        peer->received++;
         if (outcome == CHANNEL_OK) {
             route(b, peer, &message);
             message_free(&message);

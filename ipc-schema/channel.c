@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
@@ -17,7 +18,14 @@
 
 struct channel {
     nng_socket socket;
-    int fd;
+    /*
+     * One receive is always under way; its callback, on an nng thread, leaves the message here and
+     * raises the event. NNG_OPT_RECVFD would do that for us, but nng 1.5 never closes that
+     * descriptor's pipe: two descriptors leak with every socket.
+     */
+    nng_aio *receive;
+    _Atomic(nng_msg *) waiting;
+    int fd; /* eventfd: a message waits */
     int wake_fd;
     bool dialer;
     bool exit_on_close;
@@ -88,6 +96,19 @@ static void on_closed(nng_pipe pipe, nng_pipe_ev event, void *arg)
     }
 }
 
+/* Runs on an nng thread. Does not start the next receive: the reader does when it has taken this.
+ */
+static void on_received(void *arg)
+{
+    struct channel *channel = arg;
+    if (nng_aio_result(channel->receive) != 0)
+        return;
+    uint64_t one = 1;
+    atomic_store(&channel->waiting, nng_aio_get_msg(channel->receive));
+    if (write(channel->fd, &one, sizeof(one)) < 0)
+        return; /* the counter is full: it is readable anyway */
+}
+
 static int channel_new(struct channel **out, const char *path, bool dialer)
 {
     struct channel *channel = calloc(1, sizeof(*channel));
@@ -100,10 +121,13 @@ static int channel_new(struct channel **out, const char *path, bool dialer)
         free(channel);
         return -ENAMETOOLONG;
     }
-    int error = nng_pair0_open(&channel->socket);
+    channel->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int error = channel->fd < 0 ? -errno : error_of(nng_pair0_open(&channel->socket));
+    if (!error)
+        error = error_of(nng_aio_alloc(&channel->receive, on_received, channel));
     if (error) {
-        free(channel);
-        return error_of(error);
+        channel_free(channel);
+        return error;
     }
     *out = channel;
     return 0;
@@ -129,7 +153,7 @@ static int set_options(struct channel *channel, size_t receive_max)
     if (!error)
         error = nng_pipe_notify(s, NNG_PIPE_EV_REM_POST, on_closed, channel);
     if (!error)
-        error = nng_socket_get_int(s, NNG_OPT_RECVFD, &channel->fd);
+        nng_recv_aio(s, channel->receive);
     return error_of(error);
 }
 
@@ -280,14 +304,14 @@ int channel_send_raw(struct channel *channel, const void *data, size_t length)
 int channel_receive(struct channel *channel, struct message *out, enum envelope_outcome *why)
 {
     *out = (struct message){0};
-    nng_msg *raw = NULL;
-    int error = nng_recvmsg(channel->socket, &raw, NNG_FLAG_NONBLOCK);
-    if (error == NNG_EAGAIN)
-        return channel_closed(channel) ? CHANNEL_CLOSED : CHANNEL_EMPTY;
-    if (error == NNG_ECLOSED)
-        return CHANNEL_CLOSED;
-    if (error)
-        return error_of(error);
+    bool closed = channel_closed(channel); /* before the look: what came first still counts */
+    nng_msg *raw = atomic_exchange(&channel->waiting, NULL);
+    if (!raw)
+        return closed ? CHANNEL_CLOSED : CHANNEL_EMPTY;
+    uint64_t n;
+    if (read(channel->fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+        return -errno;
+    nng_recv_aio(channel->socket, channel->receive);
     *why = envelope_parse(&out->envelope, nng_msg_body(raw), nng_msg_len(raw));
     if (*why != ENVELOPE_OK) {
         nng_msg_free(raw);
@@ -319,7 +343,15 @@ struct channel *channel_free(struct channel *channel)
     if (!channel)
         return NULL;
     channel->exit_on_close = false;
-    nng_close(channel->socket);
+    if (nng_socket_id(channel->socket) > 0)
+        nng_close(channel->socket);
+    if (channel->receive)
+        nng_aio_free(channel->receive); /* waits for its callback */
+    nng_msg *raw = atomic_load(&channel->waiting);
+    if (raw)
+        nng_msg_free(raw);
+    if (channel->fd >= 0)
+        close(channel->fd);
     free(channel);
     return NULL;
 }

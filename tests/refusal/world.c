@@ -142,7 +142,9 @@ static void on_release(struct world *w, const struct monitor_message *m)
     char path[108];
     assert_int_equal(monitor_channel_path(path, sizeof(path), w->folder, m->slot, m->generation),
                      0);
-    assert_int_equal(channel_dial(&end->channel, path, w->b.workers[m->slot].kind, false), 0);
+    int error = channel_dial(&end->channel, path, w->b.workers[m->slot].kind, false);
+    if (error)
+        fail_msg("cannot dial: %s", strerror(-error));
     ipc_Hello hello;
     memcpy(hello.schema_digest, ipc_schema_digest, sizeof(hello.schema_digest));
     assert_int_equal(channel_send(end->channel, IPC_HELLO, 1, &hello, NULL, 0), CHANNEL_OK);
