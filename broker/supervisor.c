@@ -231,7 +231,9 @@ void supervisor_launch_failed(struct broker *b, const struct monitor_message *m)
 /* Words for how a process ended; keeps a reason that is known already. */
 static void explain_exit(struct supervised *w, const struct monitor_message *m)
 {
-    bool known = w->peer->condemned && w->reason[0];
+    /* The channel of a crashed worker may close before the news of the crash: then it knows better. */
+    bool crashed = m->code != CLD_EXITED && m->value != SIGKILL;
+    bool known = w->peer->condemned && w->reason[0] && !crashed;
     if (m->code == CLD_EXITED && m->value == WORKER_EXIT_SANDBOX)
         set_reason(w, "a layer of its sandbox is missing; see the log");
     else if (m->code == CLD_EXITED && m->value == WORKER_EXIT_NOT_YET)
