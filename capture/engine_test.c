@@ -181,6 +181,63 @@ static void the_screen_saver_makes_it_forget(void **state)
     one_frame("xdotool key F1", FRAME_TRIGGER_FUNCTION, 1);
 }
 
+/* Fills the screen with what does not compress, over and over, as a video does. */
+static void play(void)
+{
+    static uint32_t noise[800 * 40];
+    static xcb_window_t window;
+    static xcb_gcontext_t gc;
+    xcb_connection_t *c = test.display.painter;
+    if (gc == 0 || c == NULL) {
+        struct test_window whole = {.width = 800, .height = 600, .override_redirect = 1};
+        window = test_display_window(&test.display, &whole);
+        c = test.display.painter;
+        gc = xcb_generate_id(c);
+        xcb_create_gc(c, gc, window, 0, NULL);
+    }
+    for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+        noise[i] = (uint32_t)rand() * 2654435761U & 0xffffff;
+    for (int16_t y = 0; y < 600; y += 40)
+        xcb_put_image(c, XCB_IMAGE_FORMAT_Z_PIXMAP, window, gc, 800, 40, 0, y, 0, 24, sizeof(noise),
+                      (const uint8_t *)noise);
+    test_display_sync(&test.display);
+}
+
+/* Many triggers over a video: they are merged and counted, none is lost, and no bound is broken. */
+static void a_video_breaks_no_bound(void **state)
+{
+    (void)state;
+    struct engine_config config = test_engine_config();
+    struct engine_status status;
+    config.limits = (struct ring_limits){60000, 16U << 20, 100};
+    config.cpu_percent = 2;
+    test.engine = engine_free(test.engine);
+    assert_int_equal(engine_new(&test.engine, &config, test.x11, test.picture), ENGINE_OK);
+    uint64_t used = 0;
+    for (int i = 0; i < 40; i++) {
+        play();
+        test_display_run(&test.display, "xdotool click 1 click 1 click 1");
+        uint64_t before = clock_us(CLOCK_THREAD_CPUTIME_ID);
+        assert_int_equal(test_engine_settle(&test, 10), ENGINE_OK);
+        used += clock_us(CLOCK_THREAD_CPUTIME_ID) - before;
+        engine_status(test.engine, &status);
+        assert_true(status.bytes <= config.limits.max_bytes);
+    }
+    /* Half of the ring's bytes in advance are 4 pictures of 1.9 MB; then one in 7 s. */
+    assert_in_range(status.frames, 3, 20);
+    assert_true(status.merged >= 120 - 20 - 2);
+    uint64_t merged = 0, frames = 0, id = 0;
+    size_t length;
+    while ((id = ring_next(engine_ring(test.engine), id, &length)) != 0) {
+        merged += test_engine_frame(&test, id).merged;
+        frames++;
+    }
+    assert_true(merged <= status.merged);
+    assert_true(merged + frames <= 120);
+    /* 10 s of 2 % in advance, and what it took to notice the triggers. */
+    assert_true(used < 1000000);
+}
+
 static void a_lost_server_is_noticed_and_all_forgotten(void **state)
 {
     (void)state;
@@ -203,6 +260,7 @@ int main(void)
         ON_XVFB(a_pause_takes_nothing_and_ends),
         ON_XVFB(a_session_that_leaves_is_forgotten),
         ON_XVFB(the_screen_saver_makes_it_forget),
+        ON_XVFB(a_video_breaks_no_bound),
         ON_XVFB(a_lost_server_is_noticed_and_all_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
