@@ -31,6 +31,7 @@ struct job {
     uint8_t *previous;
     size_t row; /* bytes from row to row of `previous` */
     uint8_t *out;
+    size_t rows_known;
 };
 
 int frame_encoder_new(struct frame_encoder **out)
@@ -94,29 +95,37 @@ static struct extent changed_extent(const uint8_t *now, const uint8_t *before, s
     return extent;
 }
 
-static void find_changes(const struct job *job, const struct frame_info *info)
+/* Rows are looked at one after the other, just before they are gathered: then they are copied out
+ * of the cache. */
+static struct extent changes_of(struct job *job, const struct frame_info *info, size_t y)
 {
     struct extent *rows = job->encoder->rows;
-    for (size_t y = 0; y < info->height; y++) {
+    for (; job->rows_known <= y; job->rows_known++) {
+        size_t at = job->rows_known;
         if (info->kind == FRAME_KEY)
-            rows[y] = (struct extent){0, info->width};
+            rows[at] = (struct extent){0, info->width};
         else
-            rows[y] = changed_extent(job->pixels + y * job->stride, job->previous + y * job->row,
-                                     info->width);
+            rows[at] = changed_extent(job->pixels + at * job->stride, job->previous + at * job->row,
+                                      info->width);
     }
+    return rows[y];
 }
 
-/* Gathers the changed rows from band->y on, of which the first is changed. */
-static void gather_rows(const struct extent *rows, size_t height, struct frame_band *band)
+/* Gathers the changed rows from band->y on, of which the first has `changes`. */
+static void gather_rows(struct job *job, const struct frame_info *info, struct extent changes,
+                        struct frame_band *band)
 {
-    size_t first = rows[band->y].first, end = rows[band->y].end;
+    size_t first = changes.first, end = changes.end;
     size_t changed = end - first;
     size_t y = (size_t)band->y + 1;
-    for (; y < height && rows[y].first != rows[y].end; y++) {
-        size_t wider_first = rows[y].first < first ? rows[y].first : first;
-        size_t wider_end = rows[y].end > end ? rows[y].end : end;
+    for (; y < info->height; y++) {
+        struct extent row = changes_of(job, info, y);
+        if (row.first == row.end)
+            break;
+        size_t wider_first = row.first < first ? row.first : first;
+        size_t wider_end = row.end > end ? row.end : end;
         size_t area = (wider_end - wider_first) * (y + 1 - band->y);
-        size_t sum = changed + (size_t)(rows[y].end - rows[y].first);
+        size_t sum = changed + (size_t)(row.end - row.first);
         if (area > FRAME_BAND_BYTES / FRAME_PIXEL_BYTES ||
             area > sum * WASTE_QUARTERS / 4 + WASTE_PIXELS)
             break;
@@ -165,14 +174,14 @@ int frame_encode(struct frame_encoder *encoder, struct frame_info *info, const u
                       .previous = previous,
                       .row = (size_t)info->width * FRAME_PIXEL_BYTES,
                       .out = out + head};
-    find_changes(&job, info);
     for (size_t y = 0; y < info->height;) {
-        if (encoder->rows[y].first == encoder->rows[y].end) {
+        struct extent changes = changes_of(&job, info, y);
+        if (changes.first == changes.end) {
             y++;
             continue;
         }
         struct frame_band band = {.y = (uint16_t)y};
-        gather_rows(encoder->rows, info->height, &band);
+        gather_rows(&job, info, changes, &band);
         put_band(&job, &band);
         info->bands++;
         y += band.height;
