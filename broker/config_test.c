@@ -277,6 +277,33 @@ static void test_hosts(void **state)
     assert_int_equal(value_proxy(&console, "http://[p]:8080"), -1);
 }
 
+/* The file that is installed: right as it is, and with every key that it shows. */
+static void test_installed_file(void **state)
+{
+    static char text[16384], uncommented[16384];
+    (void)state;
+    FILE *file = fopen(CLOISTER_CONF, "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof text - 1, file), used = 0;
+    fclose(file);
+    assert_true(size < sizeof text - 1);
+    assert_int_equal(read_text(text), 0);
+    unsigned keys_shown = 0;
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        int shown = line[0] == '#' && line[1] != ' ' && line[1] != '\n';
+        const char *from = line + shown;
+        size_t length = strcspn(from, "\n") + 1;
+        memcpy(uncommented + used, from, length);
+        used += length;
+        keys_shown += (unsigned)shown;
+    }
+    uncommented[used] = 0;
+    (void)read_text(uncommented);
+    assert_string_equal(said, "");
+    assert_int_equal(keys_shown, 26); /* all there are */
+    assert_int_equal(read_text("[x]\n"), 1);
+}
+
 static void write_file(const char *path, const char *text, mode_t mode)
 {
     FILE *file = fopen(path, "w");
@@ -346,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_long_and_binary_lines),
         cmocka_unit_test(test_deny_limits),
         cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_installed_file),
         cmocka_unit_test(test_files_must_be_roots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

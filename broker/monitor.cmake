@@ -22,6 +22,8 @@ cloister_program(cloisterd SOURCES ${MONITOR_SOURCES}
 add_subdirectory(test)
 
 cloister_test(config LIBS monitor_reader)
+target_compile_definitions(broker_config_test PRIVATE
+  CLOISTER_CONF="${CMAKE_SOURCE_DIR}/packaging/cloister.conf")
 cloister_test(hardware_ids LIBS monitor_reader)
 cloister_test(session LIBS monitor_reader)
 cloister_test(monitor_table LIBS monitor_core)
