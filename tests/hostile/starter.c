@@ -217,7 +217,8 @@ void starter_finish(struct started *started, struct outcome *outcome)
     while (used < sizeof(outcome->log) - 1 &&
            (n = read(started->log, outcome->log + used, sizeof(outcome->log) - 1 - used)) > 0)
         used += (size_t)n;
-    close(started->life);
+    if (started->life >= 0)
+        close(started->life);
     close(started->log);
     close(started->status);
     close(started->pidfd);
