@@ -29,22 +29,6 @@
 static struct started worker;
 static char report[1024];
 
-/* Reads the worker's log until it says that it is locked. */
-static void wait_until_locked(struct started *started, char *text, size_t capacity)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    while (strchr(text, '\n') == NULL) {
-        struct pollfd log = {.fd = started->log, .events = POLLIN};
-        assert_int_equal(poll(&log, 1, WAIT_MS), 1);
-        ssize_t n = read(started->log, text + used, capacity - 1 - used);
-        assert_true(n > 0);
-        used += (size_t)n;
-        text[used] = '\0';
-    }
-    assert_non_null(strstr(text, "locked tasks=4 "));
-}
-
 static void start_waiting(struct started *started, char *text, size_t capacity)
 {
     char where[400];
@@ -56,7 +40,8 @@ static void start_waiting(struct started *started, char *text, size_t capacity)
         .arguments = {"wait", "1", where},
     };
     starter_start(started, &start);
-    wait_until_locked(started, text, capacity);
+    starter_read_until(started, "\n", text, capacity);
+    assert_non_null(strstr(text, "locked tasks=4 "));
 }
 
 static void read_file(const char *name, char *out, size_t capacity)
