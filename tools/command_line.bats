@@ -188,3 +188,22 @@ END
     [ "$(offers cloister --runtime /r key reset --y)" = "--yes" ]
     [[ "$(offers cloister pause "")" == *15m* ]]
 }
+
+@test "docs/operations.md names every key of the configuration with its section" {
+    keys=$(sed -nE 's/^ *\{"([a-z]+)", "([a-z_]+)", set_.*/\1 \2/p' "$SOURCE/broker/config.c")
+    [ "$(wc -l <<< "$keys")" -ge 25 ]
+    page=$(awk -F'|' '/^\| *(`\[|\|)/ || /^\| \| `/ {
+        if (match($2, /\[[a-z]+\]/)) section = substr($2, RSTART + 1, RLENGTH - 2)
+        gsub(/[ `]/, "", $3); print section, $3 }' "$SOURCE/docs/operations.md")
+    diff <(sort <<< "$keys") <(sort <<< "$page")
+}
+
+@test "systemd takes the unit" {
+    command -v systemd-analyze > /dev/null || skip "systemd is not installed"
+    sed 's,^ExecStart=.*,ExecStart=/bin/true,; /^Documentation=/d' \
+        "$SOURCE/packaging/systemd/cloister.service" > "$BATS_TEST_TMPDIR/cloister.service"
+    run systemd-analyze verify "$BATS_TEST_TMPDIR/cloister.service"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+}
