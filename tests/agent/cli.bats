@@ -245,6 +245,17 @@ time.sleep(60)' "$RUNTIME/door/control" 3>&- 4>&- &
     await "the agent to serve" serves
 }
 
+@test "connections leave nothing open in the broker" {
+    broker=$(field "s['broker']['pid']")
+    open_files() { find "/proc/$broker/fd" -type l | wc -l; }
+    before=$(open_files)
+    for _ in $(seq 40); do
+        cloister identity > /dev/null
+    done
+    as_before() { [ "$(open_files)" -le "$before" ]; }
+    await "the last connection to be closed" as_before
+}
+
 @test "after the agent has stopped: 3" {
     end "$FOLDER/agent.pid"
     rm "$FOLDER/agent.pid"
