@@ -55,8 +55,8 @@ void report_fault(ipc_UplinkState *state, const struct fault *fault)
 {
     begin(state, ipc_UplinkPhase_UPLINK_WAITING);
     state->status.reason = report_reason(fault->reason);
-    snprintf(state->status.detail, sizeof state->status.detail, "%s: %.160s", fault_name(fault->reason),
-             fault->detail);
+    snprintf(state->status.detail, sizeof state->status.detail, "%s: %.160s",
+             fault_name(fault->reason), fault->detail);
 }
 
 void report_connected(ipc_UplinkState *state, enum wire_state machine)

@@ -1,0 +1,192 @@
+/* Time and flow of the WebSocket; framing violations are in tests/trust against a running peer. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "websocket.h"
+
+static struct {
+    uint8_t in[8192], out[8192];
+    size_t in_length, in_used, out_length;
+    char text[256];
+    bool deaf;
+} wire;
+
+static struct websocket *web;
+static struct fault fault;
+
+static ssize_t on_read(void *user, void *out, size_t length)
+{
+    size_t left = wire.in_length - wire.in_used;
+
+    (void)user;
+    if (left == 0)
+        return -EAGAIN;
+    length = length < left ? length : left;
+    memcpy(out, wire.in + wire.in_used, length);
+    wire.in_used += length;
+    return (ssize_t)length;
+}
+
+static ssize_t on_write(void *user, const void *bytes, size_t length)
+{
+    (void)user;
+    if (wire.deaf)
+        return -EAGAIN;
+    assert_true(length <= sizeof wire.out - wire.out_length);
+    memcpy(wire.out + wire.out_length, bytes, length);
+    wire.out_length += length;
+    return (ssize_t)length;
+}
+
+static void on_text(void *user, const char *text, size_t length)
+{
+    (void)user;
+    assert_true(length < sizeof wire.text);
+    memcpy(wire.text, text, length);
+    wire.text[length] = '\0';
+}
+
+static const struct websocket_callbacks callbacks = {on_read, on_write, on_text};
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&wire, 0, sizeof wire);
+    fault_clear(&fault);
+    return websocket_new(&web, &callbacks, NULL, "\x81\x02hi", 4, 1000);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    web = websocket_free(web);
+    return 0;
+}
+
+static void receive(const char *bytes, size_t length)
+{
+    memcpy(wire.in + wire.in_length, bytes, length);
+    wire.in_length += length;
+}
+
+static void reads_what_came_early(void **state)
+{
+    (void)state;
+    assert_int_equal(websocket_deadline_ms(web), 1000);
+    assert_true(websocket_service(web, 1000, &fault));
+    assert_string_equal(wire.text, "hi");
+    assert_int_equal(websocket_deadline_ms(web), WEBSOCKET_NEVER);
+}
+
+static void pings_and_gives_up(void **state)
+{
+    (void)state;
+    websocket_heartbeat(web, 5000);
+    assert_true(websocket_service(web, 1000, &fault));
+    assert_int_equal(websocket_deadline_ms(web), 6000);
+    assert_true(websocket_service(web, 5999, &fault));
+    assert_int_equal(wire.out_length, 0);
+    assert_true(websocket_service(web, 6000, &fault));
+    assert_int_equal(wire.out[0], 0x89);
+    assert_int_equal(websocket_deadline_ms(web), 6000 + WEBSOCKET_PONG_MS);
+    receive("\x8a\x00", 2);
+    assert_true(websocket_service(web, 7000, &fault));
+    assert_int_equal(websocket_deadline_ms(web), 11000);
+    assert_true(websocket_service(web, 11000, &fault));
+    assert_true(websocket_service(web, 11000 + WEBSOCKET_PONG_MS - 1, &fault));
+    assert_false(websocket_service(web, 11000 + WEBSOCKET_PONG_MS, &fault));
+    assert_int_equal(fault.reason, FAULT_PING_TIMEOUT);
+}
+
+static void ends_in_order(void **state)
+{
+    const char *reason;
+
+    (void)state;
+    assert_true(websocket_service(web, 1000, &fault));
+    websocket_close(web, 1000, "");
+    assert_true(websocket_service(web, 1001, &fault));
+    assert_int_equal(wire.out[0], 0x88);
+    assert_int_equal(websocket_send_text(web, "x", 1), -EPIPE);
+    receive("\x81\x02no", 4); /* after our close frame nothing is heard any more */
+    assert_true(websocket_service(web, 1002, &fault));
+    assert_string_equal(wire.text, "hi");
+    receive("\x88\x02\x03\xe8", 4);
+    assert_false(websocket_service(web, 1003, &fault));
+    assert_int_equal(fault.reason, FAULT_NONE);
+    assert_int_equal(websocket_peer_close(web, &reason), 1000);
+}
+
+static void does_not_wait_for_ever_for_the_end(void **state)
+{
+    (void)state;
+    assert_true(websocket_service(web, 1000, &fault));
+    websocket_close(web, 1000, "");
+    assert_true(websocket_service(web, 1001, &fault));
+    assert_int_equal(websocket_deadline_ms(web), 1000 + WEBSOCKET_CLOSING_MS);
+    assert_false(websocket_service(web, 1000 + WEBSOCKET_CLOSING_MS, &fault));
+    assert_int_equal(fault.reason, FAULT_NONE);
+}
+
+static void answers_a_close(void **state)
+{
+    const char *reason;
+
+    (void)state;
+    receive("\x88\x09\x0f\xa3revoked", 11);
+    assert_false(websocket_service(web, 1000, &fault));
+    assert_int_equal(fault.reason, FAULT_CLOSED);
+    assert_int_equal(websocket_peer_close(web, &reason), 4003);
+    assert_string_equal(reason, "revoked");
+    assert_int_equal(wire.out[0], 0x88);
+}
+
+static void stops_reading_when_pongs_pile_up(void **state)
+{
+    (void)state;
+    wire.deaf = true;
+    for (int i = 0; i < 3000; i++)
+        receive("\x89\x00", 2);
+    assert_true(websocket_service(web, 1000, &fault) || fault.reason == FAULT_PROTOCOL);
+    assert_true(websocket_queued(web) < 4096 * 126);
+    assert_true(!websocket_wants_read(web) || fault.reason == FAULT_PROTOCOL);
+}
+
+static void tolerates_a_busy_console_but_no_flood(void **state)
+{
+    (void)state;
+    for (int second = 0; second < 3; second++) {
+        for (int i = 0; i < WEBSOCKET_FRAMES_PER_S / 2; i++)
+            receive("\x8a\x00", 2);
+        assert_true(websocket_service(web, 1000 + 1000 * second, &fault));
+        wire.in_length = wire.in_used = 0;
+    }
+    for (int i = 0; i < WEBSOCKET_FRAMES_PER_S + 2; i++)
+        receive("\x8a\x00", 2);
+    assert_false(websocket_service(web, 9000, &fault));
+    assert_int_equal(fault.reason, FAULT_PROTOCOL);
+    assert_non_null(strstr(fault.detail, "floods"));
+}
+
+#define unit(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        unit(reads_what_came_early),
+        unit(pings_and_gives_up),
+        unit(ends_in_order),
+        unit(does_not_wait_for_ever_for_the_end),
+        unit(answers_a_close),
+        unit(stops_reading_when_pongs_pile_up),
+        unit(tolerates_a_busy_console_but_no_flood),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
