@@ -1,5 +1,6 @@
 #include "agent_side.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +38,10 @@ struct side {
     uint8_t *list; /* consented digests */
     uint64_t size;
     uint32_t next_chunk, begun;
-    int lost_once;
+    int lost_once, received, door;
 };
+
+static void notify_uplink(struct side *side, ipc_UplinkPhase phase);
 
 static struct message take(struct side *side)
 {
@@ -46,8 +49,14 @@ static struct message take(struct side *side)
     enum envelope_outcome why;
     int outcome;
     while ((outcome = channel_receive(side->channel, &message, &why)) == CHANNEL_EMPTY) {
-        struct pollfd wait = {.fd = channel_fd(side->channel), .events = POLLIN};
-        poll(&wait, 1, 100);
+        struct pollfd wait[] = {{.fd = channel_fd(side->channel), .events = POLLIN},
+                                {.fd = side->door, .events = POLLIN}};
+        int ready = poll(wait, 2, 200);
+        /* The client has left; as the broker, which reads nothing there. */
+        if (wait[1].revents && !wait[0].revents)
+            _exit(0);
+        if (ready == 0 && side->scenario == OFFLINE_FIRST && side->seal)
+            notify_uplink(side, ipc_UplinkPhase_UPLINK_APPROVED);
     }
     if (outcome == CHANNEL_CLOSED)
         _exit(0);
@@ -97,7 +106,12 @@ static void on_hello(struct side *side, const struct message *message)
     strcpy(config->recipients[0], "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj");
     config->max_bundle_bytes = 1 << 30;
     config->has_uplink = true;
-    config->uplink.phase = ipc_UplinkPhase_UPLINK_APPROVED;
+    config->auto_consent = side->scenario == AUTO_CONSENT;
+    config->has_capture = true;
+    config->capture.phase = ipc_CapturePhase_CAPTURE_CAPTURING;
+    config->uplink.phase = side->scenario == OFFLINE || side->scenario == OFFLINE_FIRST
+                               ? ipc_UplinkPhase_UPLINK_WAITING
+                               : ipc_UplinkPhase_UPLINK_APPROVED;
     answer(side, message, IPC_WELCOME, &welcome, NULL, 0);
 }
 
@@ -198,14 +212,18 @@ static void on_chunk(struct side *side, const struct message *message)
     CHECK(chunk.index == side->next_chunk);
     crypto_hash_sha256(digest, e->blob, e->blob_length);
     CHECK(memcmp(digest, side->list + chunk.index * 32, 32) == 0);
-    if (side->scenario == CONSOLE_LOST && chunk.index == 3 && !side->lost_once) {
+    uint32_t last = (uint32_t)((side->size - 1) / 262144);
+    if (side->scenario == CONSOLE_LOST && chunk.index == (last < 3 ? last : 3) &&
+        !side->lost_once) {
         side->lost_once = 1;
         notify_uplink(side, ipc_UplinkPhase_UPLINK_WAITING);
         refuse(side, message, ipc_RefusalReason_PEER_GONE, "uplink is gone");
         notify_uplink(side, ipc_UplinkPhase_UPLINK_APPROVED);
-        side->next_chunk = 2;
+        side->next_chunk = chunk.index < 2 ? 0 : 2;
         return;
     }
+    CHECK(pwrite(side->received, e->blob, e->blob_length, (off_t)chunk.index * 262144) ==
+          (ssize_t)e->blob_length);
     side->next_chunk++;
     ipc_ChunkTaken taken = {.index = chunk.index};
     answer(side, message, IPC_CHUNK_TAKEN, &taken, NULL, 0);
@@ -256,6 +274,8 @@ static void serve(struct side *side)
         case IPC_BUNDLE_FINISH:
             on_finish(side, &message);
             break;
+        case IPC_TICKET_CANCEL:
+            _exit(0);
         default:
             CHECK(!"expected");
         }
@@ -279,7 +299,7 @@ static void stand_at_door(struct side *side, int listener)
 {
     struct ucred who;
     socklen_t length = sizeof(who);
-    int door = accept(listener, NULL, NULL);
+    int door = side->door = accept(listener, NULL, NULL);
     CHECK(getsockopt(door, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0);
     if (side->scenario == TURNED_AWAY) {
         CHECK(send(door, "no not today", 12, 0) == 12);
@@ -302,6 +322,7 @@ pid_t agent_side_start(enum scenario scenario)
         struct sample *sample = sample_new(SIDE_WIDTH, SIDE_HEIGHT);
         for (int i = 0; i < SIDE_COUNT; i++)
             side.records[i] = sample_record(sample, i == 6, &side.lengths[i], &info);
+        side.received = open("received", O_WRONLY | O_CREAT | O_TRUNC, 0600);
         stand_at_door(&side, listener);
         serve(&side);
     }

@@ -23,11 +23,15 @@ enum scenario {
     CONSENT_REFUSED,
     CONSOLE_LOST,
     BROKER_GONE,
+    OFFLINE,       /* the console is not connected */
+    OFFLINE_FIRST, /* ... until a second after the frames were fetched */
+    AUTO_CONSENT,
 };
 
 /*
- * Forks; the child serves one ticket at the folder "agent" below the current one and exits with 0
- * when that ends. Call it before this process touches nng: a forked child may not after that.
+ * Forks; the child keeps the chunks that it takes in the file "received", serves one ticket at the
+ * folder "agent" below the current one and exits with 0 when that ends. Call it before this process
+ * touches nng: a forked child may not after that.
  */
 pid_t agent_side_start(enum scenario scenario);
 

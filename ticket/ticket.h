@@ -36,7 +36,7 @@ int ticket_connect(struct ticket **out, const char *folder, struct agent_no *no)
 /* Starts the encoding and the fetching. Returns 0, TICKET_GONE or -errno. */
 int ticket_start(struct ticket *ticket);
 
-/* Ends the ticket: what is not sent is forgotten. NULL is allowed. Returns NULL. */
+/* Ends the ticket: frames, bundle and keys are wiped. NULL is allowed. Returns NULL. */
 struct ticket *ticket_free(struct ticket *ticket);
 
 void ticket_polls(const struct ticket *ticket, struct pollfd polls[TICKET_POLLS]);

@@ -1,0 +1,326 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "edits.h"
+#include "face.h"
+#include "log.h"
+#include "show.h"
+#include "ticket_exit.h"
+
+enum { LINE_BYTES = 4096 };
+
+void face_end(struct face *face, int exit_code)
+{
+    face->mode = FACE_ENDED;
+    face->exit_code = exit_code;
+}
+
+void face_prompt(struct face *face)
+{
+    if (face->mode == FACE_COMMANDS)
+        fputs("ticket> ", stdout);
+    else if (face->mode == FACE_CONFIRMING)
+        fputs("Type \"yes\" to send exactly this: ", stdout);
+    fflush(stdout);
+}
+
+void face_seal_words(int outcome)
+{
+    const char *words = "out of memory";
+    if (outcome == TICKET_NO_RECIPIENTS)
+        words = "no recipients are configured that it could be sealed to; ask your administrator";
+    else if (outcome == TICKET_TOO_LARGE)
+        words = "larger than your administrator allows; drop some frames";
+    else if (outcome == TICKET_NOT_READY)
+        words = "frames are still being prepared";
+    fprintf(stderr, "cloister-ticket: cannot seal the ticket: %s\n", words);
+}
+
+static void consent(struct face *face)
+{
+    int result = ticket_consent(face->ticket);
+    if (result == TICKET_STALE) {
+        puts("Something changed since it was sealed; please \"send\" again.");
+        face->mode = FACE_COMMANDS;
+        return;
+    }
+    if (result) {
+        fputs("cloister-ticket: the agent is gone; nothing was sent\n", stderr);
+        face_end(face, TICKET_EXIT_ERROR);
+        return;
+    }
+    face->mode = FACE_SENDING;
+    face->progress_shown = -1;
+    if (!agent_connected_to_console(ticket_agent(face->ticket)))
+        puts("Not connected to the help desk: keep this open, or type \"cancel\".");
+}
+
+/* Everything is ready: seal, show, ask. */
+static void seal(struct face *face)
+{
+    int result = ticket_seal(face->ticket);
+    if (result) {
+        face_seal_words(result);
+        face->mode = FACE_COMMANDS;
+        return;
+    }
+    show_consent(face->ticket);
+    if (agent_config(ticket_agent(face->ticket))->auto_consent) {
+        puts("Your administrator has configured consent beforehand: sending.");
+        consent(face);
+    } else {
+        face->mode = FACE_CONFIRMING;
+    }
+}
+
+void face_send(struct face *face)
+{
+    size_t length;
+    review_description(ticket_review(face->ticket), &length);
+    if (length == 0)
+        puts("(There is no description; \"describe\" adds one.)");
+    face->mode = FACE_PREPARING;
+    if (!ticket_ready(face->ticket)) {
+        struct review_totals totals = review_totals(ticket_review(face->ticket));
+        printf("%zu frames are still being prepared; one moment.\n", totals.waiting);
+    }
+}
+
+int face_describe(struct ticket *ticket, const struct options *options)
+{
+    struct review *review = ticket_review(ticket);
+    struct locked_bytes text = {0};
+    char part[4096];
+    ssize_t length = 0;
+    if (!options->description)
+        return 0;
+    if (strcmp(options->description, "-") != 0) {
+        if (review_describe(review, options->description, strlen(options->description)) == 0)
+            return 0;
+        fputs("cloister-ticket: the description is too long\n", stderr);
+        return 1;
+    }
+    while (text.length <= REVIEW_DESCRIPTION_MAX &&
+           (length = read(STDIN_FILENO, part, sizeof(part))) > 0)
+        if (locked_bytes_append(&text, part, (size_t)length))
+            break;
+    int result = length < 0 || review_describe(review, (char *)text.data, text.length);
+    locked_bytes_clear(&text);
+    explicit_bzero(part, sizeof(part));
+    if (result)
+        fputs("cloister-ticket: the description cannot be read, or is too long\n", stderr);
+    return result;
+}
+
+/* ---- input ---- */
+
+static void describe_line(struct face *face, const char *line)
+{
+    if (strcmp(line, ".") == 0) {
+        review_describe(ticket_review(face->ticket), (char *)face->description.data,
+                        face->description.length);
+        locked_bytes_clear(&face->description);
+        face->mode = FACE_COMMANDS;
+        return;
+    }
+    size_t length = strlen(line);
+    if (length + 1 > REVIEW_DESCRIPTION_MAX - face->description.length ||
+        locked_bytes_append(&face->description, line, length) ||
+        locked_bytes_append(&face->description, "\n", 1))
+        puts("The description is full; end it with a dot.");
+}
+
+static void confirm_line(struct face *face, const char *line)
+{
+    if (strcmp(line, "yes") == 0) {
+        consent(face);
+    } else {
+        puts("Not sent.");
+        face->mode = FACE_COMMANDS;
+    }
+}
+
+static void take_line(struct face *face, char *line)
+{
+    switch (face->mode) {
+    case FACE_COMMANDS:
+        command_obey(face, line);
+        break;
+    case FACE_DESCRIBING:
+        describe_line(face, line);
+        break;
+    case FACE_CONFIRMING:
+        confirm_line(face, line);
+        break;
+    case FACE_LISTING:
+    case FACE_PREPARING:
+    case FACE_SENDING:
+        if (strcmp(line, "cancel") == 0) {
+            puts(face->mode == FACE_SENDING ? "Cancelled: the upload is abandoned."
+                                            : "Cancelled. Nothing was sent.");
+            face_end(face, TICKET_EXIT_CANCELLED);
+        }
+        break;
+    case FACE_ENDED:
+        break;
+    }
+    if (face->mode != FACE_ENDED)
+        face_prompt(face);
+}
+
+/* Takes whole lines out of what has been typed. */
+static void take_lines(struct face *face)
+{
+    char line[LINE_BYTES];
+    struct locked_bytes *input = &face->line;
+    uint8_t *end;
+    while (face->mode != FACE_ENDED && input->length &&
+           (end = memchr(input->data, '\n', input->length))) {
+        size_t length = (size_t)(end - input->data);
+        memcpy(line, input->data, length);
+        line[length] = '\0';
+        input->length -= length + 1;
+        memmove(input->data, end + 1, input->length);
+        take_line(face, line);
+    }
+    explicit_bzero(line, sizeof(line));
+}
+
+static void take_input(struct face *face)
+{
+    char part[LINE_BYTES - 1];
+    size_t room = sizeof(part) - face->line.length;
+    ssize_t length = read(STDIN_FILENO, part, room);
+    if (length < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (length <= 0) {
+        face->input_ended = true;
+        /* Once consent is given the upload goes on without an audience. */
+        if (face->mode != FACE_SENDING) {
+            puts("\nEnd of input: cancelled. Nothing was sent.");
+            face_end(face, TICKET_EXIT_CANCELLED);
+        }
+        return;
+    }
+    if (locked_bytes_append(&face->line, part, (size_t)length))
+        face_end(face, TICKET_EXIT_ERROR);
+    explicit_bzero(part, sizeof(part));
+    take_lines(face);
+    if (face->line.length >= sizeof(part)) {
+        puts("That line is too long.");
+        face->line.length = 0;
+    }
+}
+
+/* ---- what happens by itself ---- */
+
+static void begin_review(struct face *face)
+{
+    char complaint[256];
+    show_frames(face->ticket);
+    for (size_t i = 0; i < face->options->edit_count; i++)
+        if (edits_apply(ticket_review(face->ticket), &face->options->edits[i], complaint,
+                        sizeof(complaint)))
+            show_escaped("%s\n", complaint);
+    puts("\"help\" lists what you can do.");
+    face->mode = FACE_COMMANDS;
+    face_prompt(face);
+}
+
+static void show_progress(struct face *face)
+{
+    const struct upload *upload = ticket_upload(face->ticket);
+    uint64_t size = ticket_sealed_size(face->ticket);
+    int percent = (int)(upload_progress(upload) * 100 / size);
+    if (percent != face->progress_shown && upload_state(upload) >= UPLOAD_SENDING) {
+        printf("\rSending: %3d %%", percent);
+        fflush(stdout);
+        face->progress_shown = percent;
+    }
+    if (upload_state(upload) == UPLOAD_DONE) {
+        show_escaped("\nThe help desk has your ticket: %s\n", upload_number(upload));
+        face_end(face, TICKET_EXIT_SENT);
+    } else if (upload_state(upload) == UPLOAD_FAILED) {
+        show_escaped("\nThe ticket could not be sent: %s\n", upload_why(upload));
+        face_end(face, TICKET_EXIT_REFUSED);
+    }
+}
+
+static void show_notices(struct face *face)
+{
+    char words[320];
+    const struct agent *agent = ticket_agent(face->ticket);
+    if (agent_notices(agent) == face->notices_shown)
+        return;
+    face->notices_shown = agent_notices(agent);
+    agent_uplink_words(agent, words, sizeof(words));
+    show_escaped("\n[help desk: %s; ", words);
+    agent_capture_words(agent, words, sizeof(words));
+    show_escaped("screenshots: %s]\n", words);
+    face_prompt(face);
+}
+
+static void advance(struct face *face)
+{
+    show_notices(face);
+    looking_retry(face);
+    if (face->mode == FACE_LISTING && ticket_listed(face->ticket))
+        begin_review(face);
+    if (face->mode == FACE_PREPARING && ticket_ready(face->ticket)) {
+        seal(face);
+        face_prompt(face);
+    }
+    if (face->mode == FACE_SENDING)
+        show_progress(face);
+}
+
+static void wait_for_something(struct face *face)
+{
+    struct pollfd polls[TICKET_POLLS + 2];
+    int timeout = ticket_timeout(face->ticket);
+    ticket_polls(face->ticket, polls);
+    polls[TICKET_POLLS] =
+        (struct pollfd){.fd = face->input_ended ? -1 : STDIN_FILENO, .events = POLLIN};
+    polls[TICKET_POLLS + 1] =
+        (struct pollfd){.fd = face->viewer ? viewer_fd(face->viewer) : -1, .events = POLLIN};
+    if (poll(polls, TICKET_POLLS + 2, timeout) < 0)
+        return;
+    if (polls[TICKET_POLLS].revents)
+        take_input(face);
+    if (polls[TICKET_POLLS + 1].revents)
+        looking_events(face);
+}
+
+static void turn(struct face *face)
+{
+    wait_for_something(face);
+    int result = face->mode == FACE_ENDED ? 0 : ticket_turn(face->ticket);
+    if (result) {
+        fputs(result == TICKET_GONE ? "\ncloister-ticket: the agent ended the ticket\n"
+                                    : "\ncloister-ticket: out of locked memory\n",
+              stderr);
+        face_end(face, TICKET_EXIT_ERROR);
+    }
+    advance(face);
+}
+
+int terminal_run(struct ticket *ticket, const struct options *options, struct viewer *viewer)
+{
+    struct face face = {.ticket = ticket, .options = options, .viewer = viewer};
+    if (face_describe(ticket, options))
+        return TICKET_EXIT_ERROR;
+    show_head(ticket);
+    puts("");
+    while (face.mode != FACE_ENDED)
+        turn(&face);
+    if (face.exit_code == TICKET_EXIT_CANCELLED)
+        ticket_cancel(ticket);
+    if (face.viewer)
+        viewer_hide(face.viewer);
+    locked_bytes_clear(&face.description);
+    locked_bytes_clear(&face.line);
+    return face.exit_code;
+}
