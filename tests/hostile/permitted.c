@@ -11,6 +11,10 @@ static const struct {
     {"*", "newfstatat", "an errno and no kill: C libraries ask for stdout's kind in passing"},
     {"capture", "fcntl F_SETFL", "xcb sets O_NONBLOCK; the filter's mask leaves no other flag"},
     {"broker", "socket AF_UNIX", "nng listens for workers that are started again"},
+    {"resolver", "socket AF_INET", "DNS over TCP, for long answers"},
+    {"resolver", "socket AF_INET6", "likewise"},
+    {"resolver", "socket AF_INET datagram", "DNS over UDP is its job, behind the lock"},
+    {"resolver", "ioctl", "FIONREAD alone: how long an answer is"},
 #ifdef CLOISTER_SANITIZE
     {"*", "readlinkat", "sandbox/sanitizer.policy"},
     {"*", "sched_getaffinity", "sandbox/sanitizer.policy"},
