@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "hardware_ids.h"
+#include "log.h"
 #include "session.h"
 
 static const struct session_roots roots = {.run = "/run", .etc = "/etc"};
@@ -25,12 +26,12 @@ static void read_proc(char *out, size_t capacity, const char *path)
 
 static void find_accounts(struct reading *out, const struct policy *const *policies)
 {
+    memset(out->accounts, 0xff, sizeof out->accounts); /* AGENT_UID_NONE */
     for (uint32_t i = 0; i < READER_POLICIES_MAX && policies[i]; i++) {
         for (uint32_t n = 0; n < READER_INSTANCES_MAX; n++) {
             char name[64];
             struct session_account account;
             struct reader_account *row = &out->accounts[i][n];
-            row->uid = row->gid = AGENT_UID_NONE;
             snprintf(name, sizeof name, n ? "%s-%u" : "%s", policies[i]->user, n);
             if (n < policies[i]->instances &&
                 session_account_find(&account, roots.etc, name) == 0 && account.uid != 0 &&
@@ -38,6 +39,26 @@ static void find_accounts(struct reading *out, const struct policy *const *polic
                 row->uid = account.uid;
                 row->gid = account.gid;
             }
+        }
+    }
+}
+
+/* Two processes of one account could signal and trace each other: neither may have it. */
+static void drop_shared(struct reading *out)
+{
+    struct reader_account *all = out->accounts[0];
+    const uint32_t count = READER_POLICIES_MAX * READER_INSTANCES_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        bool shared = false;
+        for (uint32_t j = i + 1; j < count; j++) {
+            if (all[i].uid != all[j].uid || all[i].uid == AGENT_UID_NONE)
+                continue;
+            all[j].uid = AGENT_UID_NONE;
+            shared = true;
+        }
+        if (shared) {
+            log_error("two of the agent's accounts have the number %u", all[i].uid);
+            all[i].uid = AGENT_UID_NONE;
         }
     }
 }
@@ -70,6 +91,7 @@ static int read_once(struct reading *out, const struct reader_task *task,
                       hardware_ids_root_device(mountinfo));
     (void)session_group_find(&out->config.agent.ticket.gid, roots.etc, "cloister-ticket");
     find_accounts(out, policies);
+    drop_shared(out);
     list_kinds(out, policies);
     return 0;
 }

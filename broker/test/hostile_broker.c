@@ -275,6 +275,11 @@ int main(void)
         good();
     } else if (strcmp(config.console.path, "/starts") == 0) {
         start_flood();
+    } else if (strcmp(config.console.path, "/accounts") == 0) {
+        send_op(MONITOR_START, 0, 1, "xidle");
+        expect_refused(0, 1, MONITOR_REASON_NO_SESSION);
+        send_op(MONITOR_START, 0, 2, "idle");
+        expect_refused(0, 2, MONITOR_REASON_NO_USER);
     } else if (strcmp(config.console.path, "/session") == 0) {
         follow_session();
     } else if (strcmp(config.console.path, "/stubborn") == 0) {

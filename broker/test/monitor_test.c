@@ -462,6 +462,22 @@ static void test_follows_the_session(void **state)
     must(strstr(output, "FAILED") == NULL, "the broker is not content");
 }
 
+static void test_accounts_are_not_shared(void **state)
+{
+    (void)state;
+    put_session("ACTIVE=\\n", "");
+    assert_int_equal(shell("sed s/:61604:/:61602:/ %s/passwd > %s/p && cp %s/passwd %s/q && "
+                           "cat %s/p > /etc/passwd",
+                           root, root, root, root, root),
+                     0);
+    start("/accounts");
+    (void)await("two of the agent's accounts have the number 61602", 0);
+    (void)await("serving", 0);
+    stop_cleanly();
+    assert_int_equal(shell("cat %s/q > /etc/passwd", root), 0);
+    must(strstr(output, "FAILED") == NULL, "the broker is not content");
+}
+
 /* logind's files and sysfs, for this process and its children alone. */
 static int private_host(void)
 {
@@ -536,6 +552,7 @@ int main(void)
         T(test_follows_the_session),
         T(test_tells_the_service_manager),
         T(test_programs_must_be_roots),
+        T(test_accounts_are_not_shared),
         T(test_runtime_must_be_roots),
         T(test_refuses_without_control_groups),
     };
