@@ -219,7 +219,7 @@ static void channel_gone(struct broker *b, struct peer *peer)
         door_end(b, peer);
         return;
     }
-    supervisor_kill(b, supervisor_of_peer(b, peer), "its channel closed");
+    supervisor_kill(b, supervisor_of_peer(b, peer), ""); /* how it ended says why */
 }
 
 static void channel_ready(void *context, uint32_t events)

@@ -240,6 +240,8 @@ static void explain_exit(struct supervised *w, const struct monitor_message *m)
         set_reason(w, "waiting for the X server");
     else if (known)
         return;
+    else if (m->code == CLD_KILLED && m->value == SIGKILL)
+        set_reason(w, "killed: its channel had closed, it was over its memory limit, or root did it");
     else if (m->code == CLD_EXITED)
         snprintf(w->reason, sizeof(w->reason), "exited with status %d", m->value);
     else
