@@ -77,12 +77,20 @@ static void visit_leaf(const char *path)
     (void)remove_leaf(path);
 }
 
-/* A "cloister-<pid>" beside ours: if its monitor is gone, so should it be. */
+static void visit_empty(const char *path)
+{
+    (void)rmdir(path);
+}
+
+/*
+ * A "cloister-<pid>-..." beside ours. If its monitor is gone so are its processes, and its groups
+ * are removed. Nothing is killed: it might live where its pid is another one, in a container.
+ */
 static void visit_base(const char *path)
 {
-    int pid = atoi(strrchr(path, '-') + 1);
+    int pid = atoi(strrchr(path, '/') + sizeof "cloister-");
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) {
-        each_group(path, "", visit_leaf);
+        each_group(path, "", visit_empty);
         (void)rmdir(path);
     }
 }
@@ -117,7 +125,7 @@ static int use_own(struct cgroup_tree *tree, const char *folder, pid_t pid)
 }
 
 /* Makes the tree's base. Returns whether it can be used. */
-static int open_tree(struct cgroup_tree *tree, pid_t pid)
+static int open_tree(struct cgroup_tree *tree, pid_t pid, uint64_t tag)
 {
     char parent[384];
     snprintf(parent, sizeof parent, "%s%s", tree->mount, tree->own);
@@ -125,7 +133,8 @@ static int open_tree(struct cgroup_tree *tree, pid_t pid)
         if (tree->version == 2)
             snprintf(parent, sizeof parent, "%s", tree->mount);
         each_group(parent, "cloister-", visit_base);
-        snprintf(tree->base, sizeof tree->base, "%.*s/cloister-%d", 360, parent, pid);
+        snprintf(tree->base, sizeof tree->base, "%.*s/cloister-%d-%llx", 340, parent, pid,
+                 (unsigned long long)tag);
         if (mkdir(tree->base, 0755) != 0 && errno != EEXIST)
             return 0;
         if (tree->version == 2)
@@ -136,11 +145,11 @@ static int open_tree(struct cgroup_tree *tree, pid_t pid)
     return tree->controllers != 0;
 }
 
-void cgroup_open(struct cgroup *group, pid_t pid)
+void cgroup_open(struct cgroup *group, pid_t pid, uint64_t tag)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < group->count; i++) {
-        if (open_tree(&group->trees[i], pid))
+        if (open_tree(&group->trees[i], pid, tag))
             group->trees[kept++] = group->trees[i];
         else
             (void)rmdir(group->trees[i].base);

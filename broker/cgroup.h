@@ -50,7 +50,7 @@ void cgroup_find(struct cgroup *out, const char *mountinfo, const char *self);
  * Makes each tree's base and enables its controllers; `pid` is the monitor's. Removes what a
  * monitor that was killed left behind. A tree that cannot be used is dropped from `group`.
  */
-void cgroup_open(struct cgroup *group, pid_t pid);
+void cgroup_open(struct cgroup *group, pid_t pid, uint64_t tag);
 
 /*
  * Makes the leaf `name` in every tree and sets its limits. Fills `procs` with the cgroup.procs file

@@ -111,7 +111,7 @@ static void test_v2_in_a_group_of_its_own(void **state)
     assert_int_equal(group.trees[0].controllers, 7);
     /* a real file accumulates nothing: each word is written over the one before */
     shell("echo memory pids cpu > s/c.service/cgroup.subtree_control");
-    cgroup_open(&group, 4711);
+    cgroup_open(&group, 4711, 1);
     shell("grep -qx 4711 s/c.service/monitor/cgroup.procs");
     snprintf(leaf, sizeof leaf, "%s/s/c.service", root);
     assert_string_equal(group.trees[0].base, leaf);
@@ -136,11 +136,11 @@ static void test_v2_not_alone(void **state)
 {
     char base[128];
     (void)state;
-    shell("echo memory > cgroup.controllers; mkdir -p s/x cloister-4712; printf '1\\n4712\\n' > "
-          "s/x/cgroup.procs; echo memory > cloister-4712/cgroup.subtree_control");
+    shell("echo memory > cgroup.controllers; mkdir -p s/x cloister-4712-ab; printf '1\\n4712\\n' > "
+          "s/x/cgroup.procs; echo memory > cloister-4712-ab/cgroup.subtree_control");
     find_v2("/s/x");
-    cgroup_open(&group, 4712);
-    snprintf(base, sizeof base, "%s/cloister-4712", root);
+    cgroup_open(&group, 4712, 0xab);
+    snprintf(base, sizeof base, "%s/cloister-4712-ab", root);
     assert_string_equal(group.trees[0].base, base);
 }
 
@@ -149,7 +149,7 @@ static void test_a_limit_without_a_controller(void **state)
     (void)state;
     cgroup_find(&group, "1 0 0:28 / / rw - ext4 /dev/vda rw\n", "0::/\n");
     assert_int_equal(group.count, 0);
-    cgroup_open(&group, 1);
+    cgroup_open(&group, 1, 1);
     assert_int_equal(cgroup_leaf(&group, "w", &limits, procs), -ENOTSUP);
     assert_int_equal(cgroup_leaf(&group, "w", &(struct cgroup_limits){0}, procs), 0);
     cgroup_find(&group, "nonsense", "nonsense");
@@ -165,7 +165,7 @@ static int open_real(void)
     slurp(mountinfo, sizeof mountinfo, "/proc/self/mountinfo");
     slurp(self, sizeof self, "/proc/self/cgroup");
     cgroup_find(&group, mountinfo, self);
-    cgroup_open(&group, getpid());
+    cgroup_open(&group, getpid(), 1);
     uint32_t found = 0;
     for (uint32_t i = 0; i < group.count; i++) {
         found |= group.trees[i].controllers;
@@ -224,7 +224,7 @@ static void test_real_sweep_after_a_killed_monitor(void **state)
     struct cgroup mine = group;
     (void)open_real();
     cgroup_close(&group);
-    snprintf(left, sizeof left, "%s%s/cloister-%d", mine.trees[0].mount,
+    snprintf(left, sizeof left, "%s%s/cloister-%d-1f", mine.trees[0].mount,
              mine.trees[0].version == 1 ? mine.trees[0].own : "", dead);
     assert_int_equal(mkdir(left, 0755), 0);
     strcat(left, "/w1-1");

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -137,7 +138,10 @@ static int run(struct monitor *monitor)
     int result = monitor_make_runtime(host, account);
     if (result != 0)
         return result == -EWOULDBLOCK ? EXIT_RUNNING : EXIT_SETUP;
-    cgroup_open(&host->reading.cgroup, getpid());
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cgroup_open(&host->reading.cgroup, getpid(),
+                (uint64_t)now.tv_sec << 30 | (uint64_t)now.tv_nsec);
     monitor->session_watch = session_is_logind(&host->reading.config) ? session_watch("/run") : -1;
     result = monitor_run(monitor);
     for (int i = 0; i < 100 && cgroup_close(&host->reading.cgroup) != 0; i++)

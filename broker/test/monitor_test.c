@@ -190,7 +190,7 @@ static void await_gone(const pid_t *pids, unsigned count)
 /* How many control groups the monitor with that pid has left. */
 static int groups_left(pid_t pid)
 {
-    return shell("find /sys/fs/cgroup -type d -name 'cloister-%d' 2>/dev/null | grep -q .", pid) ==
+    return shell("find /sys/fs/cgroup -type d -name 'cloister-%d-*' 2>/dev/null | grep -q .", pid) ==
            0;
 }
 
