@@ -43,6 +43,7 @@ struct supervised {
     bool wanted;   /* to be started when retry_at_ms has come */
     bool keep;     /* started again whenever it ends; otherwise its owner decides */
     bool disabled; /* by configuration */
+    bool finished; /* it has done what it was started for: its end is no news */
     uint32_t slot, generation;
     struct peer *peer; /* NULL: down */
     struct backoff backoff;

@@ -91,6 +91,7 @@ void connection_resolved(struct broker *b, struct peer *resolver, const ipc_Reso
         set_phase(b, ipc_UplinkPhase_UPLINK_CONNECTING, ipc_UplinkReason_UPLINK_OK, "");
         supervisor_want(b, IPC_PEER_UPLINK);
     }
+    w->finished = true;
     supervisor_kill(b, w, "it has answered");
 }
 
@@ -106,6 +107,7 @@ void connection_state(struct broker *b, struct peer *uplink, const ipc_UplinkSta
     if (status->phase == ipc_UplinkPhase_UPLINK_WAITING) {
         /* Its last word: it has nothing left to do but to be reaped. */
         wait_for_retry(b, status->reason, status->detail);
+        w->finished = true;
         supervisor_kill(b, w, status->detail);
         return;
     }

@@ -115,7 +115,7 @@ static void on_vault_event(struct broker *b, struct peer *from, const struct mes
         return;
     static const char *const words[] = {
         [ipc_VaultEventKind_KEY_CREATED] = "a machine key was made",
-        [ipc_VaultEventKind_KEY_ROTATED] = "the hardware changed: a new machine key was made",
+        [ipc_VaultEventKind_KEY_ROTATED] = "a new machine key was made",
         [ipc_VaultEventKind_KEY_SET_ASIDE] = "the machine key is corrupt and was set aside",
         [ipc_VaultEventKind_IDENTIFIER_NOT_READABLE] = "a serial number cannot be read",
         [ipc_VaultEventKind_IDENTIFIER_ADOPTED] = "a serial number was recorded",

@@ -101,7 +101,7 @@ static void went_down(struct broker *b, struct supervised *w, uint64_t wait_ms)
 
 static void start(struct broker *b, struct supervised *w)
 {
-    w->wanted = false;
+    w->wanted = w->finished = false;
     w->generation = ++b->last_generation;
     char path[108];
     struct peer *peer = peer_new(b, w->kind);
@@ -240,8 +240,6 @@ static void explain_exit(struct supervised *w, const struct monitor_message *m)
         set_reason(w, "waiting for the X server");
     else if (known)
         return;
-    else if (m->code == CLD_KILLED && m->value == SIGKILL)
-        set_reason(w, "killed: its channel had closed, it was over its memory limit, or root did it");
     else if (m->code == CLD_EXITED)
         snprintf(w->reason, sizeof(w->reason), "exited with status %d", m->value);
     else
@@ -260,7 +258,7 @@ void supervisor_exited(struct broker *b, const struct monitor_message *m)
     explain_exit(w, m);
     if (m->code != CLD_EXITED && m->value == SIGSYS)
         log_alert("%s[%d]: %s", w->name, m->pid, w->reason);
-    else if (!done && !not_yet && !b->stop_at_ms)
+    else if (!done && !not_yet && !w->finished && !b->stop_at_ms)
         log_warning("%s[%d]: %s", w->name, m->pid, w->reason);
     take_down(b, w);
     w->restarts++;
