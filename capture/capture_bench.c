@@ -109,7 +109,7 @@ static void make_script(void)
 
 static void desktop(void)
 {
-    test_display_openbox(&test.display);
+    test_display_spawn(&test.display, "openbox");
     test_display_spawn(&test.display, "xterm -geometry 100x45+30+60 -e sh");
     test_display_spawn(&test.display, "xterm -geometry 100x45+700+300 -e sh");
     test_display_run(&test.display,

@@ -229,7 +229,7 @@ static void too_many_windows_deny_everything(void **state)
 static void works_under_a_window_manager(void **state)
 {
     (void)state;
-    test_display_openbox(&test.display);
+    test_display_spawn(&test.display, "openbox");
     test_display_spawn(&test.display,
                        "xterm -class VaultTerm -T sesame -bg #12ab34 -geometry 40x10+200+150");
     test_display_run(&test.display, "xdotool search --sync --onlyvisible --class VaultTerm");

@@ -196,30 +196,6 @@ static xcb_atom_t atom(struct test_display *display, const char *name)
     return value;
 }
 
-static int has_property(struct test_display *display, xcb_atom_t property)
-{
-    xcb_get_property_reply_t *reply =
-        xcb_get_property_reply(display->painter,
-                               xcb_get_property(display->painter, 0, display->screen->root,
-                                                property, XCB_GET_PROPERTY_TYPE_ANY, 0, 0),
-                               NULL);
-    assert_non_null(reply);
-    int present = reply->type != XCB_ATOM_NONE;
-    free(reply);
-    return present;
-}
-
-void test_display_openbox(struct test_display *display)
-{
-    need_painter(display);
-    xcb_atom_t list = atom(display, "_NET_CLIENT_LIST");
-    test_display_spawn(display, "openbox");
-    for (int waited = 0; !has_property(display, list); waited += 10) {
-        assert_true(waited < WAIT_MS);
-        poll(NULL, 0, 10);
-    }
-}
-
 void test_display_activate(struct test_display *display, xcb_window_t window)
 {
     need_painter(display);

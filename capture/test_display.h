@@ -36,10 +36,6 @@ void test_display_run(struct test_display *display, const char *command);
 /* Starts one that goes on running; test_display_stop ends it. */
 void test_display_spawn(struct test_display *display, const char *command);
 
-/* Starts openbox and waits until it manages windows: one that is mapped while it starts may be
- * lost. */
-void test_display_openbox(struct test_display *display);
-
 /* What test_display_window makes. */
 struct test_window {
     int16_t x, y;

@@ -1,0 +1,307 @@
+/*
+ * What `cloister` does with answers that a healthy agent seldom gives. The broker is real; vault,
+ * capture and uplink are played here, in a process that has no lock at all.
+ */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "program_exit.h"
+
+extern char **environ;
+
+/* What the played workers answer with, and what `cloister` did. */
+struct play {
+    struct world *w;
+    pid_t child;
+    int status; /* as program_exit; -1: it runs */
+    char out[65536], err[8192];
+    ipc_Enrolled enrolled;
+    ipc_Refused refused;   /* instead of any answer, if it has a reason */
+    ipc_UplinkPhase later; /* uplink's next state, once `cloister` has said what it waits for */
+    int err_fd;
+    unsigned enrolments;
+    char token[128];
+};
+
+static struct play play;
+
+static void say_uplink(ipc_UplinkPhase phase, ipc_UplinkReason reason, const char *detail)
+{
+    ipc_UplinkState state = {.has_status = true, .status = {.phase = phase, .reason = reason}};
+    snprintf(state.status.detail, sizeof(state.status.detail), "%s", detail);
+    assert_int_equal(
+        channel_send(play.w->ends[RUN_UPLINK].channel, IPC_UPLINK_STATE, 0, &state, NULL, 0),
+        CHANNEL_OK);
+    world_settle(play.w);
+}
+
+static void on_identity(struct channel *channel, uint32_t request)
+{
+    ipc_MachineIdentityReply reply = {.has_key = true, .key = {.origin = ipc_KEY_RESET}};
+    strcpy(reply.fingerprint, "AAAA-\033[2J");
+    strcpy(reply.binding, "disk");
+    channel_send(channel, IPC_MACHINE_IDENTITY_REPLY, request, &reply, NULL, 0);
+}
+
+static void on_enroll(struct channel *channel, const struct message *m)
+{
+    ipc_Enroll said;
+    assert_int_equal(envelope_decode(&m->envelope, &said), ENVELOPE_OK);
+    strcpy(play.token, said.token);
+    play.enrolments++;
+    channel_send(channel, IPC_ENROLLED, m->envelope.request, &play.enrolled, NULL, 0);
+}
+
+static void answer(struct channel *channel, struct message *m)
+{
+    if (play.refused.reason)
+        channel_send(channel, IPC_REFUSED, m->envelope.request, &play.refused, NULL, 0);
+    else if (m->envelope.number == IPC_MACHINE_IDENTITY)
+        on_identity(channel, m->envelope.request);
+    else if (m->envelope.number == IPC_ENROLL)
+        on_enroll(channel, m);
+    message_free(m);
+}
+
+/* Plays the workers until `cloister` has ended. */
+static bool is_over(struct world *w, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < SUPERVISED; i++) {
+        struct message m;
+        enum envelope_outcome why;
+        while (w->ends[i].channel && channel_receive(w->ends[i].channel, &m, &why) == CHANNEL_OK)
+            answer(w->ends[i].channel, &m);
+    }
+    struct stat said;
+    if (play.later && fstat(play.err_fd, &said) == 0 && said.st_size > 0) {
+        w->b.uplink = (ipc_UplinkStatus){.phase = play.later};
+        play.later = 0;
+    }
+    int status;
+    if (waitpid(play.child, &status, WNOHANG) != play.child)
+        return false;
+    assert_true(WIFEXITED(status));
+    play.status = WEXITSTATUS(status);
+    return true;
+}
+
+static void take_output(char *text, size_t capacity, FILE *file)
+{
+    rewind(file);
+    text[fread(text, 1, capacity - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* Runs `cloister` with up to four words. Not fork: nng's threads are in this process. */
+static int cloister(const char *a, const char *b, const char *c, const char *d)
+{
+    const char *words[] = {CLOISTER, "--runtime", play.w->folder, a, b, c, d, NULL};
+    FILE *out = tmpfile(), *err = tmpfile();
+    posix_spawn_file_actions_t files;
+    assert_true(out && err && posix_spawn_file_actions_init(&files) == 0);
+    play.err_fd = fileno(err);
+    posix_spawn_file_actions_adddup2(&files, fileno(out), STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&files, fileno(err), STDERR_FILENO);
+    assert_int_equal(
+        posix_spawn(&play.child, CLOISTER, &files, NULL, (char *const *)(uintptr_t)words, environ),
+        0);
+    posix_spawn_file_actions_destroy(&files);
+    world_run(play.w, is_over, NULL);
+    take_output(play.out, sizeof(play.out), out);
+    take_output(play.err, sizeof(play.err), err);
+    for (const char *at = play.out; *at; at++)
+        assert_true(*at != '\033');
+    return play.status;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    play = (struct play){.w = world_new()};
+    world_all_serve(play.w);
+    world_settle(play.w);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    world_free(play.w);
+    return 0;
+}
+
+static void need_root(void)
+{
+    if (geteuid() != 0)
+        skip();
+}
+
+/* The workers of this test report locks that no process here has: the kernel knows better. */
+static void test_a_lie_is_seen(void **state)
+{
+    (void)state;
+    need_root();
+    assert_int_equal(cloister("status", NULL, NULL, NULL), PROGRAM_EXIT_DISAGREES);
+    assert_non_null(strstr(play.out, "DISAGREES Seccomp is 0, reported 2"));
+    assert_non_null(strstr(play.out, "DISAGREES NoNewPrivs is 0, reported 1"));
+    assert_int_equal(cloister("status", "--json", NULL, NULL), PROGRAM_EXIT_DISAGREES);
+    assert_non_null(strstr(play.out, "Seccomp is 0, reported 2"));
+}
+
+static void test_enrolled(void **state)
+{
+    (void)state;
+    need_root();
+    play.enrolled.accepted = true;
+    say_uplink(ipc_UPLINK_UNENROLLED, ipc_UPLINK_OK, "");
+    assert_int_equal(cloister("enroll", "0123456789abcdef", NULL, NULL), PROGRAM_EXIT_OK);
+    assert_int_equal(play.enrolments, 1);
+    assert_string_equal(play.token, "0123456789abcdef");
+    assert_non_null(strstr(play.out, "AAAA-\\x1b[2J"));
+    assert_non_null(strstr(play.out, "cloister-console approve"));
+}
+
+static void test_token_refused(void **state)
+{
+    (void)state;
+    need_root();
+    strcpy(play.enrolled.detail, "token_refused");
+    say_uplink(ipc_UPLINK_UNENROLLED, ipc_UPLINK_OK, "");
+    assert_int_equal(cloister("enroll", "0123456789abcdef", NULL, NULL), PROGRAM_EXIT_REFUSED);
+    assert_non_null(strstr(play.err, "token_refused"));
+    assert_null(strstr(play.err, "0123456789abcdef"));
+}
+
+static void test_known_already(void **state)
+{
+    (void)state;
+    need_root();
+    say_uplink(ipc_UPLINK_PENDING, ipc_UPLINK_OK, "");
+    assert_int_equal(cloister("enroll", "0123456789abcdef", NULL, NULL), PROGRAM_EXIT_OK);
+    assert_int_equal(play.enrolments, 0);
+    assert_non_null(strstr(play.out, "knows this machine already"));
+}
+
+static void test_waits_for_the_connection(void **state)
+{
+    (void)state;
+    need_root();
+    play.enrolled.accepted = true;
+    say_uplink(ipc_UPLINK_CONNECTING, ipc_UPLINK_OK, "");
+    play.later = ipc_UPLINK_UNENROLLED;
+    assert_int_equal(cloister("enroll", "--wait", "15", "0123456789abcdef"), PROGRAM_EXIT_OK);
+    assert_non_null(strstr(play.err, "Waiting for the console: "));
+    assert_int_equal(play.enrolments, 1);
+}
+
+static void test_gives_up_waiting(void **state)
+{
+    (void)state;
+    need_root();
+    play.w->b.uplink = (ipc_UplinkStatus){
+        .phase = ipc_UPLINK_WAITING, .reason = ipc_UPLINK_TLS_ISSUER, .detail = "CN=Middle\033[2J"};
+    assert_int_equal(cloister("enroll", "--wait", "1", "0123456789abcdef"),
+                     PROGRAM_EXIT_NOT_CONNECTED);
+    assert_non_null(strstr(play.err, "issuer that is not trusted: CN=Middle\\x1b[2J"));
+    assert_non_null(strstr(play.err, "[console] ca"));
+    assert_null(strchr(play.err, '\033'));
+}
+
+static void test_revoked(void **state)
+{
+    (void)state;
+    need_root();
+    play.w->b.uplink =
+        (ipc_UplinkStatus){.phase = ipc_UPLINK_WAITING, .reason = ipc_UPLINK_REVOKED};
+    assert_int_equal(cloister("enroll", "0123456789abcdef", NULL, NULL), PROGRAM_EXIT_REFUSED);
+    assert_non_null(strstr(play.err, "revoked"));
+    assert_int_equal(cloister("status", NULL, NULL, NULL), PROGRAM_EXIT_DISAGREES);
+    assert_non_null(strstr(play.out, "not connected: the console has revoked this machine"));
+}
+
+static void test_refusals(void **state)
+{
+    static const struct {
+        ipc_RefusalReason reason;
+        int code;
+    } cases[] = {{ipc_NOT_ALLOWED, PROGRAM_EXIT_NOT_ALLOWED},
+                 {ipc_FAILED, PROGRAM_EXIT_FAILED},
+                 {ipc_BUSY, PROGRAM_EXIT_FAILED},
+                 {ipc_SCHEMA_MISMATCH, PROGRAM_EXIT_OTHER_BUILD}};
+    (void)state;
+    strcpy(play.refused.detail, "because\r\nof \033]0;x\a");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        play.refused.reason = cases[i].reason;
+        assert_int_equal(cloister("pause", NULL, NULL, NULL), cases[i].code);
+        assert_non_null(strstr(play.err, "because\\x0d\\x0aof \\x1b]0;x\\x07"));
+        assert_int_equal(cloister("identity", NULL, NULL, NULL), cases[i].code);
+    }
+}
+
+/* The vault is there and dies instead of answering. */
+static void test_worker_gone(void **state)
+{
+    (void)state;
+    supervisor_kill(&play.w->b, &play.w->b.workers[RUN_VAULT], "by the test");
+    world_settle(play.w);
+    assert_int_equal(cloister("identity", NULL, NULL, NULL), PROGRAM_EXIT_FAILED);
+    assert_non_null(strstr(play.err, "not running"));
+}
+
+/* The end of a crashed worker's channel comes before the news of the crash. */
+static void test_crash_explains_itself(void **state)
+{
+    struct worker_end *vault = &play.w->ends[RUN_VAULT];
+    struct monitor_message exited = {.op = MONITOR_EXITED,
+                                     .slot = RUN_VAULT,
+                                     .generation = vault->generation,
+                                     .pid = getpid(),
+                                     .code = CLD_KILLED,
+                                     .value = SIGSYS};
+    (void)state;
+    vault->generation = 0; /* the played monitor ignores the broker's KILL */
+    vault->channel = channel_free(vault->channel);
+    world_settle(play.w);
+    assert_true(play.w->b.workers[RUN_VAULT].peer->condemned);
+    assert_int_equal(send(play.w->monitor, &exited, sizeof(exited), 0), sizeof(exited));
+    play.w->b.workers[RUN_VAULT].backoff.first_ms = 60000; /* stays down for the look */
+    assert_int_equal(cloister("status", NULL, NULL, NULL),
+                     geteuid() == 0 ? PROGRAM_EXIT_DISAGREES : PROGRAM_EXIT_DOWN);
+    assert_non_null(strstr(play.out, "why       killed by signal 31 (a forbidden system call)"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_lie_is_seen),
+        TEST(test_enrolled),
+        TEST(test_token_refused),
+        TEST(test_known_already),
+        TEST(test_waits_for_the_connection),
+        TEST(test_gives_up_waiting),
+        TEST(test_revoked),
+        TEST(test_refusals),
+        TEST(test_worker_gone),
+        TEST(test_crash_explains_itself),
+    };
+    return cmocka_run_group_tests_name("cli_answers", tests, NULL, NULL);
+}
