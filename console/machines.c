@@ -210,7 +210,7 @@ int machines_rotate(struct store *store, const struct machine *m, uint64_t now_m
     if (result == 0)
         return store_end(store, MACHINES_KNOWN);
     result = machines_get(store, m->previous, &previous);
-    if (result == MACHINES_UNKNOWN || (!result && previous.state == MACHINES_REVOKED))
+    if (result == MACHINES_UNKNOWN || (!result && previous.state != MACHINES_APPROVED))
         result = MACHINES_CLAIM_REFUSED;
     if (!result)
         result = count_claims(store, m->previous, &claims);

@@ -18,8 +18,8 @@ enum machines_outcome {
     MACHINES_AMBIGUOUS,
     MACHINES_KNOWN,         /* the machine is already in the database */
     MACHINES_TOKEN_REFUSED, /* unknown, spent, expired or malformed */
-    MACHINES_CLAIM_REFUSED, /* of rotation: the previous machine is not known, or revoked, or
-                             * claimed MACHINES_CLAIMS_MAX times already */
+    MACHINES_CLAIM_REFUSED, /* of rotation: the previous machine is not approved (a chain of claims
+                             * would have no end), or claimed MACHINES_CLAIMS_MAX times already */
     MACHINES_MISMATCH,      /* the fingerprint is not that of the machine */
 };
 

@@ -120,7 +120,12 @@ static void rotation_is_a_claim_until_it_is_approved(void **state)
     (void)state;
     char fingerprint[PROOF_FINGERPRINT_TEXT];
     struct machine old = enrolled("old"), found;
-    struct machine claims[MACHINES_CLAIMS_MAX + 1];
+    struct machine claims[MACHINES_CLAIMS_MAX + 1], early = make_machine("");
+    early.has_previous = true;
+    memcpy(early.previous, old.id, 32);
+    assert_int_equal(machines_rotate(store, &early, NOW), MACHINES_CLAIM_REFUSED);
+    proof_fingerprint(fingerprint, old.public_key);
+    assert_int_equal(machines_approve(store, old.id, fingerprint, NOW), 0);
     for (int i = 0; i <= MACHINES_CLAIMS_MAX; i++) {
         claims[i] = make_machine("");
         claims[i].has_previous = true;
@@ -131,7 +136,9 @@ static void rotation_is_a_claim_until_it_is_approved(void **state)
     }
     assert_int_equal(machines_rotate(store, &claims[0], NOW), MACHINES_KNOWN);
     assert_int_equal(machines_get(store, old.id, &found), 0);
-    assert_int_equal(found.state, MACHINES_PENDING);
+    assert_int_equal(found.state, MACHINES_APPROVED);
+    memcpy(early.previous, claims[0].id, 32);
+    assert_int_equal(machines_rotate(store, &early, NOW), MACHINES_CLAIM_REFUSED);
     proof_fingerprint(fingerprint, claims[1].public_key);
     assert_int_equal(machines_approve(store, claims[1].id, fingerprint, NOW), 0);
     const enum machines_state expected[] = {MACHINES_REVOKED, MACHINES_APPROVED, MACHINES_REVOKED,

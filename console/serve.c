@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,7 +24,7 @@
 #define EXPIRE_MS        600000
 #define SHUTDOWN_MS      3000
 #define HANDSHAKE_S      10
-#define STRANGERS_MAX    32 /* connections of one address that have not authenticated */
+#define STRANGERS_MAX    32 /* connections of one address by machines that are not enrolled */
 #define ENROLL_BURST     10 /* refused tokens of one address, and one more each */
 #define ENROLL_DRAIN_MS  6000
 #define CERTIFICATE_DAYS 14 /* to its end, when a warning begins */
@@ -73,13 +72,33 @@ static void end_older(void *context, const void *session, const uint8_t id[32])
     }
 }
 
-static bool too_many_strangers(const struct server *server, const struct peer *newcomer)
+/*
+ * Strangers never take more than half of the connections, nor more than a few from one address. The
+ * oldest goes: a machine that belongs here is no stranger for longer than one round trip, so it
+ * gets past those who only hold on.
+ */
+static void limit_strangers(const struct server *server, const struct peer *newcomer)
 {
-    unsigned count = 0;
-    uint8_t id[32];
-    for (const struct peer *p = server->peers; p; p = p->next)
-        count += strcmp(p->address, newcomer->address) == 0 && !session_machine(p->session, id);
-    return count > STRANGERS_MAX;
+    unsigned here = 0, everywhere = 0;
+    struct peer *oldest_here = NULL, *oldest = NULL;
+    for (struct peer *p = server->peers; p; p = p->next) {
+        const char *reason;
+        if (!session_stranger(p->session) || session_closing(p->session, &reason))
+            continue;
+        oldest = p;
+        everywhere++;
+        if (strcmp(p->address, newcomer->address) == 0) {
+            oldest_here = p;
+            here++;
+        }
+    }
+    struct peer *victim = here > STRANGERS_MAX ? oldest_here : NULL;
+    if (!victim && everywhere > server->config->connections / 2 + 1)
+        victim = oldest;
+    if (victim) {
+        session_close(victim->session, SESSION_CLOSE_RATE, "rate_limited");
+        peer_settle(victim, clocks_mono_ms());
+    }
 }
 
 static int on_established(struct server *server, struct lws *wsi, struct peer *p)
@@ -91,8 +110,7 @@ static int on_established(struct server *server, struct lws *wsi, struct peer *p
     if (p->next)
         p->next->back = &p->next;
     server->peers = p;
-    if (too_many_strangers(server, p))
-        session_close(p->session, SESSION_CLOSE_RATE, "rate_limited");
+    limit_strangers(server, p);
     if (server->stop_at_ms)
         session_close(p->session, SESSION_CLOSE_GOING_AWAY, "shutdown");
     peer_settle(p, clocks_mono_ms());
@@ -294,8 +312,9 @@ static int start_listening(struct server *server)
     }
     signal_context = server->context;
     struct lws_vhost *vhost = lws_get_vhost_by_name(server->context, "default");
-    log_notice("listening on %s:%d", c->address[0] ? c->address : "*",
-               vhost ? lws_get_vhost_listen_port(vhost) : c->port);
+    bool v6 = strchr(c->address, ':') != NULL;
+    log_notice("listening on %s%s%s:%d", v6 ? "[" : "", c->address[0] ? c->address : "*",
+               v6 ? "]" : "", vhost ? lws_get_vhost_listen_port(vhost) : c->port);
     return 0;
 }
 
@@ -316,7 +335,9 @@ static int take_state(struct server *server)
     server->lock = openat(server->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (server->lock < 0)
         return -errno;
-    if (flock(server->lock, LOCK_EX | LOCK_NB) != 0) {
+    /* Open file description locks can be asked after without being taken (admin.c does). */
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(server->lock, F_OFD_SETLK, &lock) != 0) {
         log_error("%s: another console serves this folder", path);
         return -EBUSY;
     }

@@ -413,6 +413,11 @@ int session_closing(const struct session *s, const char **reason)
     return s->close_code;
 }
 
+bool session_stranger(const struct session *s)
+{
+    return s->stage == STAGE_CHALLENGED || s->stage == STAGE_UNENROLLED;
+}
+
 bool session_machine(const struct session *s, uint8_t id[32])
 {
     if (s->stage == STAGE_CHALLENGED)

@@ -101,6 +101,9 @@ bool session_congested(const struct session *s);
  */
 int session_closing(const struct session *s, const char **reason);
 
+/* Whether the peer is nobody that this console knows: not authenticated, or not enrolled. */
+bool session_stranger(const struct session *s);
+
 /* Whether the peer has proved which machine it is; if so its id (32 bytes) is written. */
 bool session_machine(const struct session *s, uint8_t id[32]);
 

@@ -272,16 +272,50 @@ class RateLimit(ConsoleTest):
         self.assertEqual(codes[-1], "rate_limited")
         self.assertGreater(answer["retry_after_ms"], 0)
 
-    def test_strangers_of_one_address_are_limited(self):
-        agents, refused = [], None
-        for _ in range(40):
+
+class Strangers(ConsoleTest):
+    def test_the_oldest_of_too_many_goes_and_known_machines_get_in(self):
+        known, agents = self.console.approved(), []
+        for i in range(32):
             a = self.console.agent()
             agents.append(a)
-            a.challenge()
-        refused = agents[-1].expect_close()
-        self.assertEqual(refused, (4006, "rate_limited"))
+            if i % 2:  # a key of its own is no merit
+                a.authenticate()
+        known, welcome = self.console.again(known)
+        self.assertEqual(welcome["state"], "approved")
+        self.assert_closed(agents[0], 4006, "rate_limited")
+        newest = [self.console.agent() for _ in range(3)]
+        self.assertEqual(newest[-1].authenticate()["state"], "unenrolled")
+        self.assert_closed(agents[2], 4006, "rate_limited")
+        answer = known.ask({"type": "bundle_abort", "ticket": "0" * 32})
+        self.assertEqual(answer["type"], "bundle_aborted")
         for a in agents:
             a.close()
+
+
+class Full(ConsoleTest):
+    limits = "connections = 20\n"
+
+    def test_when_all_connections_are_taken_it_waits_without_spinning(self):
+        sockets = [socket.create_connection(("127.0.0.1", self.console.port)) for _ in range(80)]
+        time.sleep(1)  # what is measured is the time spent during this second
+
+        def seconds():
+            with open(f"/proc/{self.console.process.pid}/stat") as f:
+                return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / 100
+        before = seconds()
+        time.sleep(2)
+        self.assertLess(seconds() - before, 0.5)
+        for s in sockets:
+            s.close()
+        a = wait_for(lambda: self.try_agent(), 40)
+        self.assertEqual(a.authenticate()["state"], "unenrolled")
+
+    def try_agent(self):
+        try:
+            return self.console.agent(timeout=3)
+        except Exception:
+            return None
 
 
 if __name__ == "__main__":
