@@ -16,19 +16,9 @@
 #include "config.h"
 #include "exit_status.h"
 #include "log.h"
+#include "state_folder.h"
 
 #define OPTIONS_MAX 16
-
-static bool lock_is_held(int state)
-{
-    int fd = openat(state, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return false;
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    close(fd);
-    return held;
-}
 
 bool admin_open(struct admin *a, const char *state)
 {
@@ -38,7 +28,7 @@ bool admin_open(struct admin *a, const char *state)
         fprintf(stderr, "cloister-console: %s: %s\n", state, strerror(errno));
         return false;
     }
-    a->server_runs = lock_is_held(a->state);
+    a->server_runs = state_folder_served(a->state);
     int result = store_open(&a->store, state, false);
     if (result == -ENOENT)
         fprintf(stderr, "cloister-console: %s: no console was started here yet\n", state);

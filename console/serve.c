@@ -1,14 +1,9 @@
 #include "serve.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
@@ -18,6 +13,7 @@
 #include "exit_status.h"
 #include "log.h"
 #include "peer.h"
+#include "state_folder.h"
 #include "store.h"
 
 #define TICK_MS          250
@@ -31,7 +27,7 @@
 
 struct server {
     const struct config *config;
-    int state, lock; /* the state folder and its lock file */
+    struct state_folder folder;
     struct upload_env uploads;
     struct session_env env;
     struct rate enroll_rate;
@@ -318,40 +314,14 @@ static int start_listening(struct server *server)
     return 0;
 }
 
-static int take_state(struct server *server)
-{
-    const char *path = server->config->state;
-    struct stat status;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return -errno;
-    server->state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (server->state < 0 || fstat(server->state, &status) != 0)
-        return -errno;
-    if (status.st_uid != geteuid() || (status.st_mode & 077)) {
-        log_error("%s: must belong to the user of the console and be closed to others (0700)",
-                  path);
-        return -EPERM;
-    }
-    server->lock = openat(server->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (server->lock < 0)
-        return -errno;
-    /* Open file description locks can be asked after without being taken (admin.c does). */
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(server->lock, F_OFD_SETLK, &lock) != 0) {
-        log_error("%s: another console serves this folder", path);
-        return -EBUSY;
-    }
-    return 0;
-}
-
 static int prepare(struct server *server)
 {
     const struct config *c = server->config;
-    int result = take_state(server);
+    int result = state_folder_take(&server->folder, c->state);
     if (!result)
         result = store_open(&server->uploads.store, c->state, true);
     if (!result)
-        result = bundle_folders_open(&server->uploads.folders, server->state, true);
+        result = bundle_folders_open(&server->uploads.folders, server->folder.fd, true);
     if (!result)
         result = machines_all_gone(server->uploads.store);
     if (result)
@@ -394,8 +364,7 @@ int serve(const struct config *config)
 {
     struct server server = {
         .config = config,
-        .state = -1,
-        .lock = -1,
+        .folder = {-1, -1},
         .uploads.folders = {-1, -1},
     };
     int result = prepare(&server);
@@ -408,9 +377,6 @@ int serve(const struct config *config)
         lws_context_destroy(server.context);
     store_close(server.uploads.store);
     bundle_folders_close(&server.uploads.folders);
-    if (server.lock >= 0)
-        close(server.lock);
-    if (server.state >= 0)
-        close(server.state);
+    state_folder_leave(&server.folder);
     return result ? EXIT_FAILED : EXIT_DONE;
 }

@@ -56,6 +56,21 @@ void session_violation(struct session *s, const char *word, const char *detail);
 /* Writes 2 * length lower-case digits and a terminator. Returns out. */
 char *session_hex(char *out, const uint8_t *data, size_t length);
 
+/* Moves to another stage; its time-out begins. */
+void session_set_stage(struct session *s, enum session_stage stage, uint64_t mono_ms);
+
+/* The stage's word on the wire. */
+const char *session_stage_word(enum session_stage stage);
+
+/* Handlers of session_identity.c: `authenticate` in STAGE_CHALLENGED, `enroll` in any later one. */
+void session_authenticate(struct session *s, const struct message_authenticate *a,
+                          uint64_t mono_ms);
+void session_enroll(struct session *s, const struct message_enroll *e, uint64_t mono_ms);
+
+/* Writes the stage that the database gives the authenticated machine, and closes the session if it
+ * is revoked. 0, MACHINES_UNKNOWN (STAGE_UNENROLLED is written), or -errno. */
+int session_look_up(struct session *s, enum session_stage *stage);
+
 /* Handlers of session_bundle.c, for sessions in STAGE_APPROVED. */
 void session_bundle_begin(struct session *s, const struct message_bundle_begin *begin);
 void session_bundle_abort(struct session *s, const struct message_bundle_abort *abort);
