@@ -328,17 +328,26 @@ static void session_ended(struct client *client, struct fault *ended, struct fau
         fault_set(fault, ended->reason, "%s", ended->detail);
 }
 
+static void tick(struct client *client)
+{
+    if (client->session_fault.reason == FAULT_NONE)
+        session_tick(client->session, client->now_ms, &client->session_fault);
+    if (client->session_fault.reason != FAULT_NONE)
+        websocket_close(client->websocket, 1001, "going away");
+}
+
+/* The second tick is for what has become possible by what was written: there may be no other event.
+ */
 static bool serve_session(struct client *client, struct fault *fault)
 {
     struct fault ended;
 
     fault_clear(&ended);
-    if (client->session_fault.reason == FAULT_NONE)
-        session_tick(client->session, client->now_ms, &client->session_fault);
-    if (client->session_fault.reason != FAULT_NONE)
-        websocket_close(client->websocket, 1001, "going away");
-    if (websocket_service(client->websocket, client->now_ms, &ended))
+    tick(client);
+    if (websocket_service(client->websocket, client->now_ms, &ended)) {
+        tick(client);
         return true;
+    }
     session_ended(client, &ended, fault);
     return false;
 }

@@ -28,17 +28,36 @@ class NameServer:
     def __init__(self):
         self.mode = "good"
         self.questions = []
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 53))
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.tcp = 0
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            udp = socket.socket(family, socket.SOCK_DGRAM)
+            udp.bind((address, 53))
+            threading.Thread(target=self.serve, args=(udp, family), daemon=True).start()
+        listener = socket.create_server(("127.0.0.1", 53))
+        threading.Thread(target=self.serve_tcp, args=(listener,), daemon=True).start()
 
-    def serve(self):
+    def serve(self, udp, family):
         while True:
-            question, peer = self.socket.recvfrom(4096)
+            question, peer = udp.recvfrom(4096)
+            if self.mode == "only6" and family == socket.AF_INET:
+                continue
             for part in self.answer(question):
-                self.socket.sendto(part, peer)
+                udp.sendto(part, peer)
 
-    def answer(self, question):
+    def serve_tcp(self, listener):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                while True:
+                    head = connection.recv(2)
+                    if len(head) < 2:
+                        break
+                    question = peers.read_exactly(connection, int.from_bytes(head, "big"))
+                    self.tcp += 1
+                    for part in self.answer(question, over_tcp=True):
+                        connection.sendall(len(part).to_bytes(2, "big") + part)
+
+    def answer(self, question, over_tcp=False):
         end = question.index(0, 12) + 5
         body = question[12:end]
         kind = struct.unpack("!H", question[end - 4:end - 2])[0]
@@ -50,6 +69,8 @@ class NameServer:
         address = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x7f\x00\x00\x01"
         if self.mode == "silent":
             return []
+        if self.mode == "truncated" and not over_tcp:
+            return [reply(0x8380)]
         if self.mode == "garbage":
             return [question[:2] + b"\x81\x80" + os.urandom(500), b"", b"\x00"]
         if self.mode == "loop":  # a name that is a pointer to itself
@@ -75,7 +96,7 @@ class WholeAgent(unittest.TestCase):
         cls.good = cls.authority.leaf("good", names="DNS:" + NAME)
         resolv = os.path.join(cls.folder.name, "resolv.conf")
         with open(resolv, "w", encoding="ascii") as file:
-            file.write("nameserver 127.0.0.1\n")
+            file.write("nameserver 127.0.0.1\nnameserver ::1\n")
         os.chmod(resolv, 0o644)
         subprocess.run(["mount", "--bind", resolv, "/etc/resolv.conf"], check=True)
         cls.names = NameServer()
@@ -181,6 +202,17 @@ class WholeAgent(unittest.TestCase):
             self.names.mode = "many"
             self.wait_reason(agent, "this machine is pending", 120)
             self.assertNotIn("forbidden system call", agent.log())
+
+    def test_other_ways_to_the_name_server(self):
+        """Over TCP, where the answer is too long, and over IPv6, where IPv4 is silent."""
+        for mode in ("truncated", "only6"):
+            self.names.mode = mode
+            with peers.Server(peers.after_welcome(state="pending"), self.good) as peer, \
+                    self.agent(peer.port) as agent:
+                agent.start()
+                self.wait_reason(agent, "this machine is pending")
+                self.assertNotIn("not connected", agent.log())
+        self.assertGreater(self.names.tcp, 0)
 
     def test_ca_that_others_can_write(self):
         loose = os.path.join(self.folder.name, "loose.pem")

@@ -38,8 +38,10 @@ class TrustTest(unittest.TestCase):
         self.assertLess(run.elapsed_ms, seconds * 1000, run)
         self.assertLess(run.cpu_ms, CPU_MS, run)
 
-    def accepted(self, run):
+    def accepted(self, run, seconds=15):
+        """A session that ended in order, and did not wait for a heartbeat (45 s) to go on."""
         self.assertEqual(run.process.returncode, 0, run)
+        self.assertLess(run.elapsed_ms, seconds * 1000, run)
         self.assertEqual(run.process.stderr, "", run)
         self.assertIn("\nwelcome ", run.text, run)
 
