@@ -30,4 +30,5 @@ cloister_test(monitor_table LIBS monitor_core)
 cloister_test(cgroup LIBS monitor_reader)
 
 cloister_fuzz(config LIBS monitor_reader)
+cloister_fuzz(mounts LIBS monitor_reader)
 cloister_fuzz(monitor_message LIBS monitor_core)
