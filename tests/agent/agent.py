@@ -67,6 +67,7 @@ class Agent:
         if os.path.exists(ticket):
             os.chown(ticket, 0, grp.getgrnam("cloister-ticket").gr_gid)
             os.chmod(ticket, 0o2755)
+            subprocess.run(["setcap", "cap_ipc_lock+ep", ticket], check=True)
         os.mkdir(self.state, 0o711)
 
     def write_config(self):
