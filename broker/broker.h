@@ -82,6 +82,7 @@ struct broker {
     int wake_fd, monitor_fd;
     struct event_source wake_source, monitor_source, life_source;
     const struct agent_config *config;
+    ipc_LockReport lock; /* the broker's own */
     uint64_t started_unix_ms;
     uint64_t stop_at_ms; /* 0: not stopping */
     uint64_t last_serial;

@@ -13,6 +13,7 @@
 #include "broker_filter.h"
 #include "exit_code.h"
 #include "log.h"
+#include "worker.h"
 
 #define LIFE_FD 0
 
@@ -98,6 +99,7 @@ static void prepare(struct broker *b)
         log_error("cannot lock: %s: %s", report.stage, strerror(-error));
         _exit(WORKER_EXIT_SANDBOX);
     }
+    worker_fill_report(&report, &b->lock);
     log_info("locked: seccomp 2 in %u threads, %u system calls, landlock %u%s", report.tasks,
              report.syscalls, report.landlock_abi, report.mdwe ? ", mdwe" : "");
     if (sandbox_overlay())

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -179,6 +180,17 @@ static void fill_worker(const struct supervised *w, ipc_WorkerStatus *to, uint64
     to->retry_at_ms = w->wanted && !w->peer ? w->retry_at_ms + offset : 0;
 }
 
+static void fill_broker(const struct broker *b, ipc_WorkerStatus *to)
+{
+    COPY_TEXT(to->name, "broker");
+    to->state = ipc_WorkerState_WORKER_SERVING;
+    to->pid = (uint32_t)getpid();
+    to->uid = getuid();
+    to->since_ms = b->started_unix_ms;
+    to->has_lock = true;
+    to->lock = b->lock;
+}
+
 static void on_status(struct broker *b, struct peer *from, uint32_t request)
 {
     static ipc_StatusReply reply; /* large; one thread */
@@ -189,7 +201,8 @@ static void on_status(struct broker *b, struct peer *from, uint32_t request)
     reply.workers_count = SUPERVISED;
     for (size_t i = 0; i < SUPERVISED; i++)
         fill_worker(&b->workers[i], &reply.workers[i], offset);
-    reply.has_uplink = reply.has_capture = true;
+    fill_broker(b, &reply.broker);
+    reply.has_broker = reply.has_uplink = reply.has_capture = true;
     reply.uplink = b->uplink;
     reply.capture = b->capture;
     if (b->config->console.host[0])

@@ -85,7 +85,7 @@ static void append_word(char *out, size_t capacity, const char *word)
     snprintf(out + used, capacity - used, "%s%s", used ? " " : "", word);
 }
 
-static void fill_report(const struct sandbox_report *from, ipc_LockReport *to)
+void worker_fill_report(const struct sandbox_report *from, ipc_LockReport *to)
 {
     to->seccomp_mode =
         2; /* sandbox_lock has read it back for every task, or we would not be here */
@@ -113,7 +113,7 @@ void worker_lock(struct worker *worker)
     if (error)
         sandbox_failed(&worker->report, error);
     ipc_Ready ready = {.has_lock = true};
-    fill_report(&worker->report, &ready.lock);
+    worker_fill_report(&worker->report, &ready.lock);
     worker_notify(worker, IPC_READY, &ready);
 }
 

@@ -51,6 +51,9 @@ struct worker {
 void worker_start(struct worker *worker, const char *name, enum ipc_peer peer,
                   const struct sandbox_filter *filter);
 
+/* Puts a lock's report into the schema's words. */
+void worker_fill_report(const struct sandbox_report *from, ipc_LockReport *to);
+
 /* Locks (sandbox_lock) and tells the broker Ready with the lock's report. */
 void worker_lock(struct worker *worker);
 
