@@ -97,6 +97,8 @@ int main(int argc, char **argv)
         return complain_usage(complaint);
     if (options.help || options.version) {
         fputs(options.help ? options_help : "cloister-ticket " CLOISTER_VERSION "\n", stdout);
+        if (options.help)
+            program_exit_print(stdout);
         return TICKET_EXIT_SENT;
     }
     bool by_script = options.list || options.yes;

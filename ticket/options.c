@@ -21,19 +21,12 @@ const char options_help[] =
     "  --wait-for-connection  wait for the help desk's console to be connected\n"
     "  --list                 list the frames and end; nothing is sent\n"
     "  --json                 with --list or --yes: print JSON\n"
-    "  --agent DIR            the agent's runtime folder (/run/cloister)\n"
+    "  --runtime DIR          the agent's runtime folder (/run/cloister)\n"
     "  --help, --version\n"
     "\n"
     "Without a terminal one of --list and --yes is needed.\n"
     "\n"
-    "exit codes\n"
-    "  0  sent (or listed)\n"
-    "  1  error\n"
-    "  2  wrong usage\n"
-    "  3  cancelled by the user\n"
-    "  4  not connected to the console\n"
-    "  5  refused by the agent\n"
-    "  6  a ticket is already open in another process\n";
+    "exit status:\n";
 
 enum argument { FLAG, TEXT, EDIT };
 
@@ -52,7 +45,7 @@ static const struct option known[] = {
     {"--yes", FLAG, AT(yes)},
     {"--wait-for-connection", FLAG, AT(wait_for_connection)},
     {"--description", TEXT, AT(description)},
-    {"--agent", TEXT, AT(agent)},
+    {"--runtime", TEXT, AT(agent)},
     {"--drop", EDIT, OPTION_DROP},
     {"--keep", EDIT, OPTION_KEEP},
     {"--redact", EDIT, OPTION_REDACT},
@@ -91,7 +84,7 @@ static int store(struct options *out, const struct option *option, const char *v
 static const char *contradiction(const struct options *options)
 {
     if (options->list && (options->yes || options->edit_count || options->description))
-        return "--list sends nothing: it takes only --json and --agent";
+        return "--list sends nothing: it takes only --json and --runtime";
     if (options->json && !options->list && !options->yes)
         return "--json needs --list or --yes";
     return NULL;

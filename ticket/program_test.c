@@ -37,8 +37,8 @@ static void end_side(pid_t side)
 static void script(enum scenario scenario, const char *arguments, int want)
 {
     pid_t side = agent_side_start(scenario);
-    int got =
-        peer_try("timeout 60 " TICKET_PROGRAM " --agent agent %s </dev/null >out 2>err", arguments);
+    int got = peer_try("timeout 60 " TICKET_PROGRAM " --runtime agent %s </dev/null >out 2>err",
+                       arguments);
     if (got != want) {
         peer_try("cat out err >&2");
         fail_msg("%s: exit code %d instead of %d", arguments, got, want);
@@ -92,8 +92,10 @@ static void exit_codes_tell_what_happened(void **state)
     script(BROKER_GONE, "--yes", TICKET_EXIT_ERROR);
     script(PLAIN, "--drop 13 --yes", TICKET_EXIT_USAGE);
     script(PLAIN, "--redact 1:500,0,1,1 --yes", TICKET_EXIT_USAGE);
-    assert_int_equal(peer_try(TICKET_PROGRAM " --agent nowhere --yes 2>err"), TICKET_EXIT_ERROR);
-    assert_int_equal(peer_try(TICKET_PROGRAM " --agent agent </dev/null 2>err"), TICKET_EXIT_USAGE);
+    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime nowhere --yes 2>err"),
+                     TICKET_EXIT_NOT_RUNNING);
+    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime agent </dev/null 2>err"),
+                     TICKET_EXIT_USAGE);
     assert_int_equal(peer_try(TICKET_PROGRAM " --nonsense 2>err"), TICKET_EXIT_USAGE);
 }
 
@@ -129,7 +131,7 @@ static void sit_down(enum scenario scenario)
         open("/dev/null", O_RDONLY); /* a descriptor that it must not keep */
         unsetenv("DISPLAY");
         setenv("SECRET_OF_ANOTHER", "x", 1);
-        execl(TICKET_PROGRAM, TICKET_PROGRAM, "--agent", "agent", (char *)NULL);
+        execl(TICKET_PROGRAM, TICKET_PROGRAM, "--runtime", "agent", (char *)NULL);
         _exit(127);
     }
 }

@@ -133,7 +133,7 @@ int show_no_agent(int outcome, const struct agent_no *no)
     switch (outcome) {
     case AGENT_ABSENT:
         fprintf(stderr, "cloister-ticket: the agent does not run: %s\n", words);
-        return TICKET_EXIT_ERROR;
+        return TICKET_EXIT_NOT_RUNNING;
     case AGENT_TURNED_AWAY:
         fprintf(stderr, "cloister-ticket: the agent refused: %s\n", words);
         return TICKET_EXIT_REFUSED;

@@ -1,15 +1,18 @@
-/* The exit codes of cloister-ticket, as its --help lists them. Scripts rely on them. */
+/* The exit codes of cloister-ticket: those of the table that it shares with cloister. */
 #ifndef CLOISTER_TICKET_EXIT_H
 #define CLOISTER_TICKET_EXIT_H
 
+#include "program_exit.h"
+
 enum ticket_exit {
-    TICKET_EXIT_SENT = 0, /* or listed, or help shown */
-    TICKET_EXIT_ERROR = 1,
-    TICKET_EXIT_USAGE = 2,
-    TICKET_EXIT_CANCELLED = 3,
-    TICKET_EXIT_NOT_CONNECTED = 4,
-    TICKET_EXIT_REFUSED = 5,
-    TICKET_EXIT_ALREADY_OPEN = 6,
+    TICKET_EXIT_SENT = PROGRAM_EXIT_OK, /* or listed, or help shown */
+    TICKET_EXIT_ERROR = PROGRAM_EXIT_FAILED,
+    TICKET_EXIT_USAGE = PROGRAM_EXIT_USAGE,
+    TICKET_EXIT_CANCELLED = PROGRAM_EXIT_CANCELLED,
+    TICKET_EXIT_NOT_CONNECTED = PROGRAM_EXIT_NOT_CONNECTED,
+    TICKET_EXIT_REFUSED = PROGRAM_EXIT_REFUSED,
+    TICKET_EXIT_ALREADY_OPEN = PROGRAM_EXIT_ALREADY_OPEN,
+    TICKET_EXIT_NOT_RUNNING = PROGRAM_EXIT_NOT_RUNNING,
 };
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The command line without an agent: usage, help, exit codes, and the pages that describe it.
-# CLOISTER is the program, SOURCE the tree.
+# CLOISTER is the program, TICKET is cloister-ticket, SOURCE the tree.
 
 setup() {
     NOWHERE="$BATS_TEST_TMPDIR/nowhere"
@@ -32,29 +32,31 @@ bats_require_minimum_version 1.5.0
     [[ "$output" == "cloister "[0-9]* ]]
 }
 
-@test "the help's table of exit codes is the one of docs/exit-codes.md" {
-    "$CLOISTER" --help | sed -n '/^exit status:/,$p' | sed -nE 's/^ +([0-9]+)  (.*)$/| \1 | \2 |/p' \
-        > "$BATS_TEST_TMPDIR/help"
+@test "both programs' help has the table of exit codes of docs/exit-codes.md" {
     grep -E '^\| [0-9]+ \|' "$SOURCE/docs/exit-codes.md" > "$BATS_TEST_TMPDIR/page"
-    [ "$(wc -l < "$BATS_TEST_TMPDIR/help")" -ge 12 ]
-    diff -u "$BATS_TEST_TMPDIR/page" "$BATS_TEST_TMPDIR/help"
-}
-
-@test "without an agent: 3, and what to do" {
-    for name in status pause resume identity; do
-        cloister --runtime "$NOWHERE" $name
-        [ "$status" -eq 3 ]
-        [[ "$stderr" == *"not running"*"systemctl start cloister"* ]]
-        cloister $name --runtime "$NOWHERE"
-        [ "$status" -eq 3 ]
+    [ "$(wc -l < "$BATS_TEST_TMPDIR/page")" -ge 12 ]
+    for program in "$CLOISTER" "$TICKET"; do
+        "$program" --help | sed -n '/^exit status:/,$p' |
+            sed -nE 's/^ +([0-9]+)  (.*)$/| \1 | \2 |/p' > "$BATS_TEST_TMPDIR/help"
+        diff -u "$BATS_TEST_TMPDIR/page" "$BATS_TEST_TMPDIR/help"
     done
 }
 
-@test "a door behind which nobody listens: 3" {
+@test "without an agent: 7, and what to do" {
+    for name in status pause resume identity; do
+        cloister --runtime "$NOWHERE" $name
+        [ "$status" -eq 7 ]
+        [[ "$stderr" == *"not running"*"systemctl start cloister"* ]]
+        cloister $name --runtime "$NOWHERE"
+        [ "$status" -eq 7 ]
+    done
+}
+
+@test "a door behind which nobody listens: 7" {
     mkdir -p "$NOWHERE/door"
     : > "$NOWHERE/door/control"
     cloister status --runtime "$NOWHERE"
-    [ "$status" -eq 3 ]
+    [ "$status" -eq 7 ]
 }
 
 @test "wrong usage: 2, and nothing is tried" {
@@ -96,7 +98,7 @@ END
     [[ "$stderr" != *$'\e'* ]]
 }
 
-@test "what only root may do is refused to others: 4" {
+@test "what only root may do is refused to others: 8" {
     [ "$(id -u)" -eq 0 ] || skip "needs root to become somebody else"
     for line in "enroll 0123456789abcdef" "key reset --yes"; do
         # shellcheck disable=SC2086
@@ -104,7 +106,7 @@ END
         run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups \
             /proc/self/fd/9 $line 9< "$CLOISTER"
         echo "$status $stderr"
-        [ "$status" -eq 4 ]
+        [ "$status" -eq 8 ]
         [[ "$stderr" == *"only root"* ]]
     done
 }
@@ -116,14 +118,14 @@ END
     [[ "$stderr" == *"--yes"* ]]
 }
 
-@test "key reset asks on a terminal, and no means no: 9" {
+@test "key reset asks on a terminal, and no means no: 3" {
     [ "$(id -u)" -eq 0 ] || skip "root only"
     run script -qec "'$CLOISTER' --runtime '$NOWHERE' key reset" /dev/null <<< "yes"
     echo "$output"
-    [ "$status" -eq 9 ]
+    [ "$status" -eq 3 ]
     [[ "$output" == *"nothing was changed"* ]]
     run script -qec "'$CLOISTER' --runtime '$NOWHERE' key reset" /dev/null <<< "reset"
-    [ "$status" -eq 3 ]
+    [ "$status" -eq 7 ]
 }
 
 @test "a token that cannot be one is not sent" {
@@ -136,9 +138,9 @@ END
     done
     printf '0123456789abcdef\n' > "$BATS_TEST_TMPDIR/token"
     cloister --runtime "$NOWHERE" enroll --token-file "$BATS_TEST_TMPDIR/token"
-    [ "$status" -eq 3 ]
+    [ "$status" -eq 7 ]
     run --separate-stderr "$CLOISTER" --runtime "$NOWHERE" enroll --token-file - < "$BATS_TEST_TMPDIR/token"
-    [ "$status" -eq 3 ]
+    [ "$status" -eq 7 ]
     cloister --runtime "$NOWHERE" enroll --token-file "$BATS_TEST_TMPDIR/absent"
     [ "$status" -eq 2 ]
 }
@@ -148,10 +150,10 @@ END
     run --separate-stderr "$BATS_TEST_TMPDIR/cloister" ticket
     [ "$status" -eq 1 ]
     [[ "$stderr" == *"cloister-ticket"* ]]
-    printf '#!/bin/sh\nprintf "<%%s>" "$@"\nexit 11\n' > "$BATS_TEST_TMPDIR/cloister-ticket"
+    printf '#!/bin/sh\nprintf "<%%s>" "$@"\nexit 6\n' > "$BATS_TEST_TMPDIR/cloister-ticket"
     chmod 755 "$BATS_TEST_TMPDIR/cloister-ticket"
     run "$BATS_TEST_TMPDIR/cloister" --runtime /r ticket --json 'a b' --help
-    [ "$status" -eq 11 ]
+    [ "$status" -eq 6 ]
     [ "$output" = "<--runtime></r><--json><a b><--help>" ]
 }
 

@@ -24,7 +24,7 @@ static const char help[] =
     "right\n"
     "now, compared with what the worker reported and what its policy demands.\n"
     "\n"
-    "exit status: 0 all serve, 5 something is down, 6 the kernel contradicts a report, 3 the "
+    "exit status: 0 all serve, 9 something is down, 10 the kernel contradicts a report, 7 the "
     "agent\n"
     "is not running; 'cloister --help' lists all.\n";
 

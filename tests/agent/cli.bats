@@ -159,10 +159,10 @@ is() { [ "$(field "$1")" = "$2" ]; }
     await "the end of the pause" is "s['capture']['phase']" capturing
 }
 
-@test "pause by somebody else: 4, and nothing happens" {
+@test "pause by somebody else: 8, and nothing happens" {
     run --separate-stderr as $OTHER pause
     echo "$status $stderr"
-    [ "$status" -eq 4 ]
+    [ "$status" -eq 8 ]
     [[ "$stderr" == "cloister: pause: "* ]]
     is "s['capture']['phase']" capturing
 }
@@ -188,7 +188,7 @@ assert i["origin"] == "first_start" and i["previous_id"] is None'
 @test "key reset: root only, and another machine afterwards" {
     before=$(cloister identity --json)
     run --separate-stderr as $OWNER key reset --yes
-    [ "$status" -eq 4 ]
+    [ "$status" -eq 8 ]
     [ "$(cloister identity --json)" = "$before" ]
     run --separate-stderr cloister key reset --yes
     [ "$status" -eq 0 ]
@@ -199,12 +199,12 @@ assert now["previous_id"] == before["machine_id"] != now["machine_id"]
 assert now["origin"] == "reset"'
 }
 
-@test "enroll without a console: 7" {
+@test "enroll without a console: 4" {
     run --separate-stderr cloister enroll --wait 0 0123456789abcdef
-    [ "$status" -eq 7 ]
+    [ "$status" -eq 4 ]
     [[ "$stderr" == *"no console is configured"*"[console] host"* ]]
     run --separate-stderr as $OWNER enroll 0123456789abcdef
-    [ "$status" -eq 4 ]
+    [ "$status" -eq 8 ]
 }
 
 @test "a worker that dies is seen down with its reason, and comes back" {
@@ -216,14 +216,14 @@ assert now["origin"] == "reset"'
     done
     run cloister status
     echo "$output"
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 9 ]
     [[ "$output" == *"why       killed"*"next attempt"* ]]
     await "the agent to serve" serves
     is "w['capture']['restarts'] >= 5" True
     is "w['vault']['restarts']" 0
 }
 
-@test "too many connections of one user are turned away: 4" {
+@test "too many connections of one user are turned away: 8" {
     for _ in 1 2 3 4; do
         python3 -c '
 import socket, sys, time
@@ -235,7 +235,7 @@ time.sleep(60)' "$RUNTIME/door/control" 3>&- 4>&- &
     done
     turned_away() {
         run --separate-stderr cloister status
-        [ "$status" -eq 4 ]
+        [ "$status" -eq 8 ]
     }
     await "the door to be full" turned_away
     [[ "$stderr" == *"too many connections"* ]]
@@ -254,10 +254,10 @@ time.sleep(60)' "$RUNTIME/door/control" 3>&- 4>&- &
     await "the last connection to be closed" as_before
 }
 
-@test "after the agent has stopped: 3" {
+@test "after the agent has stopped: 7" {
     end "$FOLDER/agent.pid"
     rm "$FOLDER/agent.pid"
     run --separate-stderr cloister status
-    [ "$status" -eq 3 ]
+    [ "$status" -eq 7 ]
     [[ "$stderr" == *"not running"* ]]
 }
