@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from OpenSSL import SSL
 
@@ -228,7 +229,7 @@ class Bytes(HostileTest):
             except Exception:  # the connection broke while sending: also refused
                 pass
 
-    def test_http_garbage(self):
+    def slow_http_garbage(self):
         for data in (b"\x00" * 70000, b"GET " + b"/" * 70000,
                      b"GET /agent HTTP/1.1\r\n" + b"a: b\r\n" * 20000,
                      b"GET /agent HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -243,7 +244,7 @@ class Bytes(HostileTest):
             except Exception:
                 pass
 
-    def test_an_upgrade_that_never_ends(self):
+    def slow_an_upgrade_that_never_ends(self):
         """Byte by byte: the console cuts it off after about ten seconds."""
         a = self.console.agent(connect=False)
         begun, ended = time.monotonic(), None
@@ -261,7 +262,7 @@ class Bytes(HostileTest):
         self.assertIsNotNone(ended)
         self.assertLess(ended - begun, 25)
 
-    def test_nothing_at_all_is_cut_off(self):
+    def slow_nothing_at_all_is_cut_off(self):
         with socket.create_connection(("127.0.0.1", self.console.port), 10) as s:
             s.settimeout(25)
             begun = time.monotonic()
@@ -271,14 +272,14 @@ class Bytes(HostileTest):
                 pass
             self.assertLess(time.monotonic() - begun, 25)
 
-    def test_a_stranger_who_says_nothing(self):
+    def slow_a_stranger_who_says_nothing(self):
         a = self.console.agent(timeout=20)
         a.challenge()
         begun = time.monotonic()
         self.assert_closed(a, 4004, "timeout")
         self.assertGreater(time.monotonic() - begun, 9)
 
-    def test_silence_ends_a_session_and_pings_keep_it(self):
+    def slow_silence_ends_a_session_and_pings_keep_it(self):
         silent, alive = self.console.agent(timeout=20), self.console.agent(timeout=20)
         silent.authenticate()
         alive.authenticate()
@@ -289,6 +290,15 @@ class Bytes(HostileTest):
             ended = bool(select.select([silent.socket], [], [], 0.5)[0])
         self.assert_closed(silent, 4004, "timeout")
         self.assertEqual(alive.enroll(self.console.token())["type"], "enrolled")
+
+    def test_time_outs(self):
+        """All that take their ten seconds, at the same time."""
+        names = [n for n in dir(self) if n.startswith("slow_")]
+        with ThreadPoolExecutor(len(names)) as pool:
+            running = {n: pool.submit(getattr(self, n)) for n in names}
+        for name, future in running.items():
+            with self.subTest(name):
+                future.result()
 
     def test_a_peer_that_does_not_read(self):
         """Nobody else waits for it, and memory stays bounded."""
