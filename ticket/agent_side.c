@@ -319,6 +319,7 @@ pid_t agent_side_start(enum scenario scenario)
         static struct side side;
         struct frame_info info;
         side.scenario = scenario;
+        alarm(60); /* nobody comes, or nobody goes */
         struct sample *sample = sample_new(SIDE_WIDTH, SIDE_HEIGHT);
         for (int i = 0; i < SIDE_COUNT; i++)
             side.records[i] = sample_record(sample, i == 6, &side.lengths[i], &info);

@@ -105,8 +105,10 @@ int harden_early(const char **step)
         return fail(step, "not dumpable");
     if (setrlimit(RLIMIT_CORE, &none))
         return fail(step, "no core files");
+#ifndef CLOISTER_SANITIZE /* whose allocator has no arenas */
     if (mallopt(M_ARENA_MAX, 1) != 1)
         return fail(step, "one arena");
+#endif
     if (settle_descriptors())
         return fail(step, "descriptors");
     umask(077);
