@@ -2,7 +2,7 @@
  * cloister-launch: applies one policy to its own process and execs the worker.
  *
  *   cloister-launch KIND [--instance N] [--set NAME=VALUE]... [--cgroup FILE]... [--root-dir DIR]
- *                   [--xauthority USER:PATH] [--argument WORD]...
+ *                   [--xauthority UID.GID:PATH] [--argument WORD]...
  *
  * The monitor execs it as root in a child that clone3(2) made with the policy's namespaces
  * (struct policy.namespaces). It is single-threaded and links nothing but libc.
@@ -15,10 +15,9 @@
  *                   made and limited the leaf
  *   --root-dir DIR  an existing folder of root's to build the private root on; nothing is written
  *                   into it, since it is covered by a tmpfs. Default LAUNCH_ROOT_DIR
- *   --xauthority    the X cookie file, opened with the file system rights of USER (a name in
- *                   /etc/passwd, or UID.GID in decimal for an account that is kept elsewhere),
- *                   for a policy with `descriptor xauthority`. Without it that descriptor is an
- *                   empty file. A regular file of at most LAUNCH_XAUTHORITY_MAX bytes
+ *   --xauthority    the X cookie file, opened with the file system rights of that uid and gid, for
+ * a policy with `descriptor xauthority`. Without it that descriptor is an empty file. A regular
+ * file of at most LAUNCH_XAUTHORITY_MAX bytes
  *   --argument      becomes the worker's argv[1] and so on. The environment is empty
  *
  * Descriptors on entry: 0 the life pipe's read end, 1 /dev/null, 2 the log pipe, 3 the status

@@ -16,56 +16,37 @@ static bool root_alone_writes(const struct stat *status)
     return status->st_uid == 0 && (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* Every folder above a program must be such that nobody but root could put another there. */
-static int check_folders(const char *path)
+/* Every folder above a program must be such that nobody but root could put another file there: its
+ * own, or sticky as /tmp. */
+static int check_folders(const char *file)
 {
     char prefix[PATH_MAX];
-    for (size_t i = 1;; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        snprintf(prefix, sizeof(prefix), "%.*s", (int)i, path);
-        struct stat status;
+    struct stat status;
+    for (const char *slash = strchr(file + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        snprintf(prefix, sizeof(prefix), "%.*s", (int)(slash - file), file);
         if (lstat(prefix, &status) != 0)
             return -errno;
         bool sticky = status.st_uid == 0 && (status.st_mode & S_ISVTX) != 0;
         if (!S_ISDIR(status.st_mode) || (!root_alone_writes(&status) && !sticky))
             return -EPERM;
-        if (path[i] == '\0')
-            return 0;
     }
-}
-
-int program_folder(struct launch *launch)
-{
-    ssize_t n = readlink("/proc/self/exe", launch->folder, sizeof(launch->folder) - 1);
-    if (n < 0)
-        return -errno;
-    launch->folder[n] = '\0';
-    char *slash = strrchr(launch->folder, '/');
-    if (slash == NULL || slash == launch->folder)
-        return -EINVAL;
-    *slash = '\0';
-    return check_folders(launch->folder);
+    return 0;
 }
 
 int expand(char *out, const struct launch *launch, const char *path)
 {
-    static const char *const names[LAUNCH_VARIABLES] = {"channel", "state", "x11", "runtime"};
+    static const char *const names[LAUNCH_VARIABLES] = {"${channel}", "${state}", "${x11}",
+                                                        "${runtime}"};
     const char *value = "";
-    if (path[0] == '$') {
-        const char *end = strchr(path, '}');
-        if (end == NULL)
-            return -EINVAL;
-        size_t length = (size_t)(end - path) - 2;
-        for (size_t i = 0; i < LAUNCH_VARIABLES; i++)
-            if (strlen(names[i]) == length && strncmp(names[i], path + 2, length) == 0)
-                value = launch->variables[i];
-        if (value == NULL || value[0] != '/')
-            return -EINVAL;
-        path = end + 1;
-    }
+    for (size_t i = 0; i < LAUNCH_VARIABLES; i++)
+        if (strncmp(path, names[i], strlen(names[i])) == 0) {
+            value = launch->variables[i];
+            path += strlen(names[i]);
+        }
+    if (value == NULL)
+        return -EINVAL;
     int n = snprintf(out, PATH_MAX, "%s%s", value, path);
-    return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+    return n < 0 || n >= PATH_MAX || out[0] != '/' ? -EINVAL : 0;
 }
 
 /* In a chroot whose / is no mount point it cannot be made private: it becomes one by being bound on
@@ -74,158 +55,129 @@ static int make_private(void)
 {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
         return 0;
-    if (errno != EINVAL)
-        return -errno;
-    if (mount("/", "/", NULL, MS_BIND | MS_REC, NULL) != 0 || chroot("/..") != 0 ||
-        chdir("/") != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+    if (errno != EINVAL || mount("/", "/", NULL, MS_BIND | MS_REC, NULL) != 0 ||
+        chroot("/..") != 0 || chdir("/") != 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return -errno;
     return 0;
 }
 
-int root_begin(const struct launch *launch)
+int root_begin(struct launch *launch)
 {
     int result = make_private();
-    if (result != 0)
-        return result;
     umask(022);
-    if (mount("tmpfs", launch->root_dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              "size=1M,nr_inodes=1k,mode=0755") != 0 ||
-        chdir(launch->root_dir) != 0)
-        return -errno;
-    return 0;
+    if (result == 0 && (mount("tmpfs", launch->root_dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                              "size=1M,nr_inodes=1k,mode=0755") != 0 ||
+                        chdir(launch->root_dir) != 0))
+        result = -errno;
+    return result;
 }
 
 /* Makes the place that `target` names below the current folder: folders above it, then a folder or
  * an empty file. policyc has seen to it that no target lies within another mount. */
-static int make_target(char *path, const char *target, bool folder)
+static int make_target(char path[static PATH_MAX], const char *target, bool folder)
 {
     int n = snprintf(path, PATH_MAX, ".%s", target);
     if (n < 0 || n >= PATH_MAX)
         return -ENAMETOOLONG;
-    for (char *c = path + 2; *c != '\0'; c++) {
-        if (*c != '/')
-            continue;
-        *c = '\0';
+    for (char *slash = strchr(path + 2, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
         if (mkdir(path, 0755) != 0 && errno != EEXIST)
             return -errno;
-        *c = '/';
+        *slash = '/';
     }
     if (folder)
         return mkdir(path, 0755) != 0 && errno != EEXIST ? -errno : 0;
-    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
-    if (fd < 0)
-        return -errno;
-    close(fd);
-    return 0;
+    return mknod(path, S_IFREG | 0444, 0) != 0 ? -errno : 0;
 }
 
-static bool kind_fits(enum policy_mount_kind kind, const struct stat *status)
-{
-    switch (kind) {
-    case POLICY_MOUNT_FILE:
-        return S_ISREG(status->st_mode);
-    case POLICY_MOUNT_DIR:
-    case POLICY_MOUNT_WRITE:
-        return S_ISDIR(status->st_mode);
-    case POLICY_MOUNT_SOCKET:
-        return S_ISSOCK(status->st_mode);
-    case POLICY_MOUNT_DEVICE:
-        return S_ISCHR(status->st_mode);
-    case POLICY_MOUNT_LIBRARY: /* and the program: what may be executed */
-        return S_ISREG(status->st_mode) && root_alone_writes(status);
-    case POLICY_MOUNT_TMPFS:
-    case POLICY_MOUNT_PROC:
-        break;
-    }
-    return false;
-}
+/* What a mount of each kind must be, and what it is given. Indexed by enum policy_mount_kind. */
+static const struct {
+    mode_t type;
+    uint64_t attributes;
+} kinds[] = {
+#define CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+    [POLICY_MOUNT_FILE] = {S_IFREG, CLOSED},
+    [POLICY_MOUNT_DIR] = {S_IFDIR, CLOSED},
+    [POLICY_MOUNT_WRITE] = {S_IFDIR, CLOSED & ~(uint64_t)MOUNT_ATTR_RDONLY},
+    [POLICY_MOUNT_SOCKET] = {S_IFSOCK, CLOSED},
+    [POLICY_MOUNT_DEVICE] = {S_IFCHR, CLOSED & ~(uint64_t)MOUNT_ATTR_NODEV},
+    [POLICY_MOUNT_LIBRARY] = {S_IFREG, CLOSED & ~(uint64_t)MOUNT_ATTR_NOEXEC},
+};
 
-static uint64_t attributes(enum policy_mount_kind kind)
-{
-    uint64_t out = MOUNT_ATTR_NOSUID;
-    if (kind != POLICY_MOUNT_DEVICE)
-        out |= MOUNT_ATTR_NODEV;
-    if (kind != POLICY_MOUNT_LIBRARY)
-        out |= MOUNT_ATTR_NOEXEC;
-    if (kind != POLICY_MOUNT_WRITE)
-        out |= MOUNT_ATTR_RDONLY;
-    return out;
-}
-
-/* Reads back what mount_setattr said that it did. */
+/* Reads back what mount_setattr said that it did. The bits are the same as statvfs's but one. */
 static int check_attributes(const char *path, uint64_t wanted)
 {
-    static const struct {
-        uint64_t attribute;
-        unsigned long flag;
-    } pairs[] = {
-        {MOUNT_ATTR_RDONLY, ST_RDONLY},
-        {MOUNT_ATTR_NOSUID, ST_NOSUID},
-        {MOUNT_ATTR_NODEV, ST_NODEV},
-        {MOUNT_ATTR_NOEXEC, ST_NOEXEC},
-    };
     struct statvfs status;
+    _Static_assert(CLOSED == (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC), "the same bits");
     if (statvfs(path, &status) != 0)
         return -errno;
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-        if ((wanted & pairs[i].attribute) != 0 && (status.f_flag & pairs[i].flag) == 0)
-            return -EPERM;
-    return 0;
+    return (status.f_flag & wanted) == wanted ? 0 : -EPERM;
 }
 
 /* Takes a private copy of the mount at `source`, checks what it is, and only then gives it a place:
- * what was checked is what the worker sees. */
+ * what was checked is what the worker sees. What may be executed must be root's alone. */
 static int bind_at(enum policy_mount_kind kind, const char *source, const char *target)
 {
-    int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (tree < 0)
-        return -errno;
+    struct mount_attr attr = {.attr_set = kinds[kind].attributes};
     struct stat status;
-    struct mount_attr attr = {.attr_set = attributes(kind)};
     char path[PATH_MAX];
-    int result = 0;
-    if (fstat(tree, &status) != 0)
-        result = -errno;
-    else if (!kind_fits(kind, &status))
-        result = -EPERM;
-    if (result == 0)
-        result = make_target(path, target, S_ISDIR(status.st_mode));
+    int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 || fstat(tree, &status) != 0)
+        return -errno;
+    if ((status.st_mode & S_IFMT) != kinds[kind].type ||
+        (kind == POLICY_MOUNT_LIBRARY && !root_alone_writes(&status)))
+        return -EPERM;
+    int result = make_target(path, target, S_ISDIR(status.st_mode));
     if (result == 0 && (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0 ||
                         move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0))
         result = -errno;
-    if (result == 0)
-        result = check_attributes(path, attr.attr_set);
     close(tree);
+    return result == 0 ? check_attributes(path, attr.attr_set) : result;
+}
+
+static int mount_executable(const char *source, const char *target)
+{
+    char real[PATH_MAX];
+    if (realpath(source, real) == NULL)
+        return -errno;
+    int result = check_folders(real);
+    return result == 0 ? bind_at(POLICY_MOUNT_LIBRARY, real, target) : result;
+}
+
+static int mount_library(const char *soname, const char *target)
+{
+    static const char *const folders[] = {"/lib/" CLOISTER_MULTIARCH,
+                                          "/usr/lib/" CLOISTER_MULTIARCH, CLOISTER_LOADER_DIR};
+    int result = -ENOENT;
+    for (size_t i = 0; result == -ENOENT && i < sizeof(folders) / sizeof(folders[0]); i++) {
+        char source[PATH_MAX];
+        snprintf(source, sizeof(source), "%s/%s", folders[i], soname);
+        result = mount_executable(source, target);
+    }
     return result;
 }
 
-int root_mount_program(const struct launch *launch)
+/* The program lies in the launcher's own folder. */
+int root_mount_programs(struct launch *launch)
 {
-    char source[2 * PATH_MAX];
+    const struct policy *policy = launch->policy;
+    char source[PATH_MAX];
     char target[PATH_MAX];
-    snprintf(source, sizeof(source), "%s/%s", launch->folder, launch->policy->program);
-    snprintf(target, sizeof(target), "/bin/%s", launch->policy->program);
-    return bind_at(POLICY_MOUNT_LIBRARY, source, target);
-}
-
-static int mount_library(const struct policy_mount *mount)
-{
-    static const char *const folders[] = {
-        "/lib/" CLOISTER_MULTIARCH,
-        "/usr/lib/" CLOISTER_MULTIARCH,
-        CLOISTER_LOADER_DIR,
-    };
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char source[PATH_MAX];
-        char real[PATH_MAX];
-        snprintf(source, sizeof(source), "%s/%s", folders[i], mount->source);
-        if (realpath(source, real) == NULL)
-            continue;
-        *strrchr(real, '/') = '\0';
-        int result = check_folders(real);
-        return result != 0 ? result : bind_at(POLICY_MOUNT_LIBRARY, source, mount->target);
-    }
-    return -ENOENT;
+    ssize_t n = readlink("/proc/self/exe", source, sizeof(source) - 1);
+    if (n < 0)
+        return -errno;
+    source[n] = '\0';
+    size_t folder = (size_t)(strrchr(source, '/') - source) + 1;
+    if (strlen(policy->program) >= sizeof(source) - folder)
+        return -ENAMETOOLONG;
+    strcpy(source + folder, policy->program);
+    snprintf(target, sizeof(target), "/bin/%s", policy->program);
+    int result = mount_executable(source, target);
+    for (size_t i = 0; result == 0 && i < policy->mount_count; i++)
+        if (policy->mounts[i].kind == POLICY_MOUNT_LIBRARY)
+            result = mount_library(policy->mounts[i].source, policy->mounts[i].target);
+    return result;
 }
 
 static int mount_new(const struct launch *launch, const struct policy_mount *mounted,
@@ -233,24 +185,21 @@ static int mount_new(const struct launch *launch, const struct policy_mount *mou
 {
     char path[PATH_MAX];
     char options[128] = "subset=pid,hidepid=invisible";
-    int result = make_target(path, target, true);
-    if (result != 0)
-        return result;
-    const char *type = "proc";
-    if (mounted->kind == POLICY_MOUNT_TMPFS) {
-        type = "tmpfs";
+    bool proc = mounted->kind == POLICY_MOUNT_PROC;
+    const char *type = proc ? "proc" : "tmpfs";
+    if (!proc)
         snprintf(options, sizeof(options), "size=%llu,mode=0700,uid=%u,gid=%u",
-                 (unsigned long long)mounted->size, launch->account.uid, launch->account.gid);
-    }
-    return mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0 ? -errno : 0;
+                 (unsigned long long)mounted->size, launch->uid, launch->gid);
+    int result = make_target(path, target, true);
+    if (result == 0 && mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0)
+        result = -errno;
+    return result;
 }
 
-int root_mount(const struct launch *launch, const struct policy_mount *mount)
+static int mount_one(const struct launch *launch, const struct policy_mount *mount)
 {
     char source[PATH_MAX];
     char target[PATH_MAX];
-    if (mount->kind == POLICY_MOUNT_LIBRARY)
-        return mount_library(mount);
     int result = expand(target, launch, mount->target);
     if (result != 0)
         return result;
@@ -262,25 +211,33 @@ int root_mount(const struct launch *launch, const struct policy_mount *mount)
     return result == -ENOENT && mount->optional ? 0 : result;
 }
 
+int root_mount_others(struct launch *launch)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < launch->policy->mount_count; i++)
+        if (launch->policy->mounts[i].kind != POLICY_MOUNT_LIBRARY)
+            result = mount_one(launch, &launch->policy->mounts[i]);
+    return result;
+}
+
 static bool is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-int root_enter(void)
+int root_enter(struct launch *launch)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                          MOUNT_ATTR_NOEXEC};
+    struct mount_attr attr = {.attr_set = CLOSED};
     struct stat before;
     struct stat root;
     struct stat above;
+    (void)launch;
     if (mount_setattr(AT_FDCWD, ".", 0, &attr, sizeof(attr)) != 0 || stat(".", &before) != 0)
         return -errno;
-    /* The old root is stacked upon the new one, and detached from there (pivot_root(2)). */
-    if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
-        return -errno;
-    /* An old root that is still there would be found above the new one. */
-    if (stat("/", &root) != 0 || stat("/..", &above) != 0)
+    /* The old root is stacked upon the new one, and detached from there (pivot_root(2)). An old
+     * root that is still there would be found above the new one. */
+    if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
+        chdir("/") != 0 || stat("/", &root) != 0 || stat("/..", &above) != 0)
         return -errno;
     if (!is_same(&before, &root) || !is_same(&root, &above))
         return -EPERM;
