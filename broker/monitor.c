@@ -52,22 +52,22 @@ static const char *name_of(const struct monitor *monitor, uint32_t place)
 
 static void watch_child(const struct monitor *monitor, uint32_t place)
 {
-    watch(monitor, monitor->children[place].pidfd, EVENT(ON_PIDFD, place));
-    watch(monitor, monitor->children[place].status, EVENT(ON_STATUS, place));
+    watch(monitor, monitor->children[place].fd[MONITOR_PIDFD], EVENT(ON_PIDFD, place));
+    watch(monitor, monitor->children[place].fd[MONITOR_STATUS], EVENT(ON_STATUS, place));
 }
 
 static void release(struct monitor_child *child)
 {
-    if (child->gate >= 0)
-        (void)!write(child->gate, "", 1);
-    monitor_close(&child->gate);
+    if (child->fd[MONITOR_GATE] >= 0)
+        (void)!write(child->fd[MONITOR_GATE], "", 1);
+    monitor_close(&child->fd[MONITOR_GATE]);
 }
 
 static void end_all(struct monitor *monitor, uint64_t grace_ms)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++) {
-        monitor_close(&monitor->children[i].gate);
-        monitor_close(&monitor->children[i].life);
+        monitor_close(&monitor->children[i].fd[MONITOR_GATE]);
+        monitor_close(&monitor->children[i].fd[MONITOR_LIFE]);
         if (grace_ms == 0)
             monitor_child_kill(&monitor->children[i]);
     }
@@ -146,31 +146,29 @@ static int open_ca(const struct monitor *monitor, const struct policy *policy)
 static void start_worker(struct monitor *monitor, uint32_t slot)
 {
     const struct monitor_slot *row = &monitor->table.slots[slot];
+    const struct policy *policy = row->policy;
     struct monitor_child *child = &monitor->children[slot];
-    int ca = open_ca(monitor, row->policy), error;
-    struct monitor_start start = {.policy = row->policy,
-                                  .row = monitor_table_row(monitor->policies, row->policy->kind),
+    struct monitor_start start = {.row = monitor_table_row(monitor->policies, policy->kind),
                                   .slot = slot,
                                   .generation = row->generation,
                                   .instance = row->instance,
-                                  .passed = &ca,
-                                  .passed_count = 1};
-    enum monitor_reason reason = monitor_spawn(child, &monitor->host, &start);
-    error = errno;
-    monitor_close(&ca);
+                                  .passed = {open_ca(monitor, policy), -1, -1}};
+    enum monitor_reason reason = monitor_spawn(child, &monitor->host, policy, &start);
+    int error = errno;
+    monitor_close(&start.passed[0]);
     if (reason) {
         monitor_table_free(&monitor->table, slot);
-        refuse(monitor, slot, start.policy->kind, reason, error);
+        refuse(monitor, slot, policy->kind, reason, error);
         return;
     }
     watch_child(monitor, slot);
     struct monitor_message message = about(monitor, slot, MONITOR_STARTED);
-    copy_kind(&message, start.policy->kind);
+    copy_kind(&message, policy->kind);
     message.pid = child->pid;
     message.uid = child->account.uid;
     message.gid = child->account.gid;
-    tell(monitor, &message, child->log);
-    monitor_close(&child->log);
+    tell(monitor, &message, child->fd[MONITOR_LOG]);
+    monitor_close(&child->fd[MONITOR_LOG]);
 }
 
 static void on_link(struct monitor *monitor, uint32_t place)
@@ -220,12 +218,12 @@ static void on_status(struct monitor *monitor, uint32_t place)
 {
     struct monitor_child *child = &monitor->children[place];
     struct launch_failure failure;
-    if (child->status < 0)
+    if (child->fd[MONITOR_STATUS] < 0)
         return;
-    ssize_t got = read(child->status, &failure, sizeof failure);
+    ssize_t got = read(child->fd[MONITOR_STATUS], &failure, sizeof failure);
     if (got < 0 && errno == EAGAIN)
         return;
-    monitor_close(&child->status);
+    monitor_close(&child->fd[MONITOR_STATUS]);
     if (got != sizeof failure)
         return;
     log_error("%s not launched: %s: %s", name_of(monitor, place), launch_stage_name(failure.stage),
@@ -242,7 +240,8 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
 {
     struct monitor_child *child = &monitor->children[place];
     siginfo_t info = {0};
-    if (child->pid == 0 || waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) != 0 ||
+    if (child->pid == 0 ||
+        waitid(P_PIDFD, (id_t)child->fd[MONITOR_PIDFD], &info, WEXITED | WNOHANG) != 0 ||
         info.si_pid == 0)
         return;
     on_status(monitor, place);
@@ -324,9 +323,11 @@ static void on_signal(struct monitor *monitor, uint32_t place)
 }
 
 /* A datagram socket to syslog for the broker, which cannot open one; -1 if there is none. */
-static int open_syslog(void)
+static int open_syslog(const struct monitor *monitor)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    if (!monitor->host.reading.config.agent.log_syslog)
+        return -1;
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         monitor_close(&fd);
@@ -346,29 +347,26 @@ static void reset_table(struct monitor *monitor)
 static int start_broker(struct monitor *monitor)
 {
     struct monitor_child *child = &monitor->children[MONITOR_BROKER_CHILD];
-    uint32_t row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND);
-    int pair[2] = {-1, -1}, passed[MONITOR_PASSED_MAX] = {-1, -1, -1}, result = -1;
+    struct monitor_start start = {
+        .row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND),
+        .generation = ++monitor->broker_starts,
+        .passed = {-1, monitor_seal_config(&monitor->host), open_syslog(monitor)}};
+    int pair[2] = {-1, -1}, result = -1;
     reset_table(monitor);
-    passed[1] = monitor_seal_config(&monitor->host);
-    passed[2] = monitor->host.reading.config.agent.log_syslog ? open_syslog() : -1;
-    if (passed[1] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-        passed[0] = pair[1];
-        struct monitor_start start = {.policy = monitor->policies[row],
-                                      .row = row,
-                                      .generation = ++monitor->broker_starts,
-                                      .passed = passed,
-                                      .passed_count = MONITOR_PASSED_MAX};
-        result = monitor_spawn(child, &monitor->host, &start) ? -1 : 0;
+    if (start.passed[1] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+        start.passed[0] = pair[1];
+        result =
+            monitor_spawn(child, &monitor->host, monitor->policies[start.row], &start) ? -1 : 0;
     }
     for (int i = 0; i < MONITOR_PASSED_MAX; i++)
-        monitor_close(&passed[i]);
+        monitor_close(&start.passed[i]);
+    monitor->link = pair[0];
     if (result != 0) {
-        monitor_close(&pair[0]);
+        monitor_close(&monitor->link);
         return result;
     }
-    monitor->link = pair[0];
-    monitor->log = child->log;
-    child->log = -1;
+    monitor->log = child->fd[MONITOR_LOG];
+    child->fd[MONITOR_LOG] = -1;
     watch(monitor, monitor->link, EVENT(ON_LINK, 0));
     watch(monitor, monitor->log, EVENT(ON_LOG, 0));
     watch_child(monitor, MONITOR_BROKER_CHILD);
@@ -452,7 +450,7 @@ static int open_signals(void)
 int monitor_run(struct monitor *monitor)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++)
-        monitor->children[i] = MONITOR_NO_CHILD;
+        memset(monitor->children[i].fd, 0xff, sizeof monitor->children[i].fd); /* -1 */
     monitor->link = monitor->log = -1;
     monitor->signals = open_signals();
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);

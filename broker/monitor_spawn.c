@@ -62,10 +62,9 @@ static void add_x11(struct words *words, const struct reading *reading, const st
 }
 
 static void build_words(struct words *words, const struct monitor_host *host,
-                        const struct monitor_start *start)
+                        const struct policy *policy, const struct monitor_start *start)
 {
     const struct agent_config *agent = &host->reading.config.agent;
-    const struct policy *policy = start->policy;
     char path[256];
     words->used = words->count = 0;
     add(words, "%s/cloister-launch", host->programs);
@@ -150,51 +149,45 @@ static void run_child(const int *wanted, int count, char *const *words)
 }
 
 /* Pipes and clone3. Returns 0, or -1 with errno; `out` has what was opened in either case. */
-static int clone_child(struct monitor_child *out, const struct monitor_start *start,
+static int clone_child(struct monitor_child *out, uint64_t namespaces, const int *passed,
                        char *const *words)
 {
-    int life[2] = {-1, -1}, log[2] = {-1, -1}, status[2] = {-1, -1}, gate[2] = {-1, -1};
-    int *const theirs[] = {&life[0], &log[1], &status[1], &gate[0]};
-    int result = pipe2(life, O_CLOEXEC) != 0 || pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0 ||
-                         pipe2(status, O_CLOEXEC | O_NONBLOCK) != 0 || pipe2(gate, O_CLOEXEC) != 0
-                     ? -1
-                     : 0;
-    *out = (struct monitor_child){.pidfd = -1,
-                                  .life = life[1],
-                                  .log = log[0],
-                                  .status = status[0],
-                                  .gate = gate[1],
-                                  .account = out->account};
+    static const int their_end[] = {
+        [MONITOR_LIFE] = 0, [MONITOR_LOG] = 1, [MONITOR_STATUS] = 1, [MONITOR_GATE] = 0};
+    int pair[2], result = 0, wanted[4 + MONITOR_PASSED_MAX + 1] = {-1, STDIN_FILENO, -1, -1};
+    int *const theirs[] = {&wanted[0], &wanted[2], &wanted[3], &wanted[4 + MONITOR_PASSED_MAX]};
+    memcpy(wanted + 4, passed, MONITOR_PASSED_MAX * sizeof *passed);
+    for (int i = 0; i <= MONITOR_GATE; i++) {
+        *theirs[i] = -1;
+        if (result != 0 || (result = pipe2(pair, O_CLOEXEC)) != 0)
+            continue;
+        *theirs[i] = pair[their_end[i]];
+        out->fd[i] = pair[!their_end[i]];
+        (void)fcntl(out->fd[i], F_SETFL, O_NONBLOCK);
+    }
     if (result == 0) {
-        int wanted[5 + MONITOR_PASSED_MAX] = {life[0], STDIN_FILENO, log[1], status[1]}, count = 4;
-        for (int i = 0; i < start->passed_count; i++)
-            wanted[count++] = start->passed[i];
-        wanted[count++] = gate[0];
-        struct clone_args arguments = {.flags = CLONE_PIDFD | start->policy->namespaces,
-                                       .pidfd = (uintptr_t)&out->pidfd,
+        struct clone_args arguments = {.flags = CLONE_PIDFD | namespaces,
+                                       .pidfd = (uintptr_t)&out->fd[MONITOR_PIDFD],
                                        .exit_signal = SIGCHLD};
-        (void)fcntl(log[1], F_SETFL, 0); /* a worker may wait for its log to be read */
         out->pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
         if (out->pid == 0)
-            run_child(wanted, count, words);
+            run_child(wanted, 4 + MONITOR_PASSED_MAX + 1, words);
         result = out->pid < 0 ? -1 : 0;
     }
-    for (int i = 0, error = errno; i < 4; i++, errno = error)
+    for (int i = 0, error = errno; i <= MONITOR_GATE; i++, errno = error)
         monitor_close(theirs[i]);
     return result;
 }
 
 /* Makes the control group and names it to the launcher. Returns 0 or -errno. */
-static int make_leaf(char *leaf, size_t capacity, const struct monitor_host *host,
-                     const struct monitor_start *start, struct words *words)
+static int make_leaf(struct monitor_child *out, const struct monitor_host *host,
+                     const struct policy *policy, const struct monitor_start *start,
+                     struct words *words)
 {
-    const struct policy *policy = start->policy;
     char procs[CGROUP_TREES_MAX][448];
-    struct cgroup_limits limits = {.memory_bytes = policy->memory_max,
-                                   .pids = policy->pids_max,
-                                   .cpu_percent = policy->cpu_percent};
-    snprintf(leaf, capacity, "%s-%u-%u", policy->kind, start->slot, start->generation);
-    int count = cgroup_leaf(&host->reading.cgroup, leaf, &limits, procs);
+    struct cgroup_limits limits = {policy->memory_max, policy->pids_max, policy->cpu_percent};
+    snprintf(out->leaf, sizeof out->leaf, "%s-%u-%u", policy->kind, start->slot, start->generation);
+    int count = cgroup_leaf(&host->reading.cgroup, out->leaf, &limits, procs);
     for (int i = 0; i < count; i++) {
         add(words, "--cgroup");
         add(words, "%s", procs[i]);
@@ -210,15 +203,14 @@ static int make_leaf(char *leaf, size_t capacity, const struct monitor_host *hos
 
 /* Everything that a start needs beside the process. Returns 0, or a reason with errno set. */
 static enum monitor_reason prepare(struct monitor_child *out, const struct monitor_host *host,
-                                   const struct monitor_start *start)
+                                   const struct policy *policy, const struct monitor_start *start)
 {
-    const struct policy *policy = start->policy;
     char path[256];
+    out->account.uid = AGENT_UID_NONE;
     if (start->instance < READER_INSTANCES_MAX)
         out->account = host->reading.accounts[start->row][start->instance];
     errno = 0;
-    if (start->instance >= READER_INSTANCES_MAX || out->account.uid == AGENT_UID_NONE ||
-        out->account.uid == 0) {
+    if (out->account.uid == AGENT_UID_NONE || out->account.uid == 0) {
         log_error("%s: /etc/passwd has no account for instance %u of %s; systemd-sysusers makes it",
                   policy->kind, start->instance, policy->user);
         return MONITOR_REASON_NO_USER;
@@ -236,27 +228,26 @@ static enum monitor_reason prepare(struct monitor_child *out, const struct monit
 }
 
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
-                                  const struct monitor_start *start)
+                                  const struct policy *policy, const struct monitor_start *start)
 {
     static struct words words;
-    char leaf[sizeof out->leaf];
-    *out = MONITOR_NO_CHILD;
-    enum monitor_reason reason = prepare(out, host, start);
+    monitor_child_forget(out);
+    enum monitor_reason reason = prepare(out, host, policy, start);
     if (reason)
         return reason;
-    build_words(&words, host, start);
-    int error = -make_leaf(leaf, sizeof leaf, host, start, &words);
-    if (error == 0 && clone_child(out, start, words.list) != 0) {
+    build_words(&words, host, policy, start);
+    int error = -make_leaf(out, host, policy, start, &words);
+    if (error == 0 && clone_child(out, policy->namespaces, start->passed, words.list) == 0)
+        return 0;
+    if (error == 0) {
+        reason = MONITOR_REASON_SYSTEM;
         error = errno;
-        log_error("%s: cannot be started: %s", start->policy->kind, strerror(error));
-        (void)cgroup_remove(&host->reading.cgroup, leaf);
-        monitor_child_forget(out);
-        errno = error;
-        return MONITOR_REASON_SYSTEM;
+        log_error("%s: cannot be started: %s", policy->kind, strerror(error));
+        (void)cgroup_remove(&host->reading.cgroup, out->leaf);
     }
+    monitor_child_forget(out);
     errno = error;
-    memcpy(out->leaf, leaf, sizeof leaf);
-    return error ? MONITOR_REASON_CGROUP : 0;
+    return reason ? reason : MONITOR_REASON_CGROUP;
 }
 
 void monitor_close(int *fd)
@@ -269,13 +260,12 @@ void monitor_close(int *fd)
 void monitor_child_kill(const struct monitor_child *child)
 {
     if (child->pid > 0)
-        (void)pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
+        (void)pidfd_send_signal(child->fd[MONITOR_PIDFD], SIGKILL, NULL, 0);
 }
 
 void monitor_child_forget(struct monitor_child *child)
 {
-    int *const fds[] = {&child->pidfd, &child->gate, &child->life, &child->status, &child->log};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
-        monitor_close(fds[i]);
+    for (int i = 0; i < MONITOR_FDS; i++)
+        monitor_close(&child->fd[i]);
     child->pid = 0;
 }

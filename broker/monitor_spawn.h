@@ -11,20 +11,22 @@
 
 #define MONITOR_PASSED_MAX 3
 
-/* One process and what the monitor holds of it. Descriptors are -1 when closed. */
+/* What the monitor holds of one process, -1 when closed. The first four are ends of pipes. */
+enum monitor_fd {
+    MONITOR_LIFE,   /* closed: exit */
+    MONITOR_LOG,    /* read end of its log */
+    MONITOR_STATUS, /* struct launch_failure, or end of file when the worker was exec'd */
+    MONITOR_GATE,   /* write one byte: go on. Closed: exit */
+    MONITOR_PIDFD,
+    MONITOR_FDS,
+};
+
 struct monitor_child {
     pid_t pid; /* 0: none */
-    int pidfd;
-    int gate;   /* write one byte: go on. Closed: exit */
-    int life;   /* closed: exit */
-    int status; /* struct launch_failure, or end of file when the worker was exec'd */
-    int log;    /* read end of its log pipe; the caller's to take */
+    int fd[MONITOR_FDS];
     struct reader_account account;
     char leaf[40]; /* its control group */
 };
-
-#define MONITOR_NO_CHILD                                                                           \
-    ((struct monitor_child){.pidfd = -1, .gate = -1, .life = -1, .status = -1, .log = -1})
 
 /* What all starts share. */
 struct monitor_host {
@@ -33,24 +35,22 @@ struct monitor_host {
 };
 
 struct monitor_start {
-    const struct policy *policy;
     uint32_t row; /* of the policy among all */
     uint32_t slot, generation, instance;
-    const int *passed; /* descriptors that become the policy's, -1 for a place that stays empty */
-    int passed_count;
+    int passed[MONITOR_PASSED_MAX]; /* become the policy's, -1 for a place that stays empty */
 };
 
 /*
- * Starts a process that waits at its gate. Returns 0 and fills `out`, or an enum monitor_reason
- * with errno set; nothing is left then.
+ * Starts a process of `policy` that waits at its gate. Returns 0 and fills `out`, or an enum
+ * monitor_reason with errno set; nothing is left then.
  */
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
-                                  const struct monitor_start *start);
+                                  const struct policy *policy, const struct monitor_start *start);
 
 /* Sends SIGKILL. */
 void monitor_child_kill(const struct monitor_child *child);
 
-/* Closes all descriptors and forgets the process, which has been reaped. */
+/* Closes all descriptors and forgets the process, which has been reaped or was never there. */
 void monitor_child_forget(struct monitor_child *child);
 
 /* Checks that the folder of the programs and `name` in it are root's alone. 0, or -errno. */

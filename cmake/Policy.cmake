@@ -55,6 +55,15 @@ function(cloister_policy name)
     set(set ${A_SET}_policies)
   endif()
   set_property(GLOBAL APPEND PROPERTY CLOISTER_${set} ${id})
+  set_property(GLOBAL APPEND PROPERTY CLOISTER_POLICY_SETS ${set})
+endfunction()
+
+# cloister_launcher(target set folder): the launcher that knows a set of policies.
+function(cloister_launcher target set folder)
+  add_executable(${target} $<TARGET_OBJECTS:launch_parts>)
+  target_link_libraries(${target} PRIVATE launch_parts landlock ${set})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME cloister-launch
+    RUNTIME_OUTPUT_DIRECTORY ${folder})
 endfunction()
 
 # Gathers a set; runs after all folders have been read.
@@ -76,5 +85,13 @@ function(cloister_gather_policies set)
   target_include_directories(${set} PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 endfunction()
 
-cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL cloister_gather_policies policies)
-cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL cloister_gather_policies test_policies)
+function(cloister_gather_all_policies)
+  get_property(sets GLOBAL PROPERTY CLOISTER_POLICY_SETS)
+  list(APPEND sets policies)
+  list(REMOVE_DUPLICATES sets)
+  foreach(set IN LISTS sets)
+    cloister_gather_policies(${set})
+  endforeach()
+endfunction()
+
+cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL cloister_gather_all_policies)

@@ -253,6 +253,7 @@ static const struct {
 } steps[] = {
     {check_namespaces, LAUNCH_NAMESPACES},
     {account_find, LAUNCH_ACCOUNT},
+    {program_find, LAUNCH_PROGRAM},
     {xauthority_open, LAUNCH_XAUTHORITY},
     {join_cgroups, LAUNCH_CGROUP},
     {set_hostname, LAUNCH_HOSTNAME},

@@ -159,21 +159,24 @@ static int mount_library(const char *soname, const char *target)
 }
 
 /* The program lies in the launcher's own folder. */
+int program_find(struct launch *launch)
+{
+    ssize_t n = readlink("/proc/self/exe", launch->program, sizeof(launch->program) - 1);
+    if (n < 0)
+        return -errno;
+    size_t folder = (size_t)(strrchr(launch->program, '/') - launch->program) + 1;
+    if (strlen(launch->policy->program) >= sizeof(launch->program) - folder)
+        return -ENAMETOOLONG;
+    strcpy(launch->program + folder, launch->policy->program);
+    return 0;
+}
+
 int root_mount_programs(struct launch *launch)
 {
     const struct policy *policy = launch->policy;
-    char source[PATH_MAX];
     char target[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", source, sizeof(source) - 1);
-    if (n < 0)
-        return -errno;
-    source[n] = '\0';
-    size_t folder = (size_t)(strrchr(source, '/') - source) + 1;
-    if (strlen(policy->program) >= sizeof(source) - folder)
-        return -ENAMETOOLONG;
-    strcpy(source + folder, policy->program);
     snprintf(target, sizeof(target), "/bin/%s", policy->program);
-    int result = mount_executable(source, target);
+    int result = mount_executable(launch->program, target);
     for (size_t i = 0; result == 0 && i < policy->mount_count; i++)
         if (policy->mounts[i].kind == POLICY_MOUNT_LIBRARY)
             result = mount_library(policy->mounts[i].source, policy->mounts[i].target);

@@ -25,6 +25,7 @@ struct launch {
     const char *cgroups[LAUNCH_WORDS_MAX + 1];
     char *arguments[LAUNCH_WORDS_MAX + 2]; /* argv[0] comes last; NULL at the end */
     unsigned long long descriptors_open;   /* bit i: the policy's descriptor i came along */
+    char program[PATH_MAX];
     uid_t uid;
     gid_t gid;
     int xauthority_fd;
@@ -40,6 +41,7 @@ int identity_apply(struct launch *launch);
 int capabilities_drop(struct launch *launch); /* after it */
 
 /* launch_root.c */
+int program_find(struct launch *launch); /* before root_begin, which may change the root */
 int root_begin(struct launch *launch);
 int root_mount_programs(struct launch *launch);
 int root_mount_others(struct launch *launch);

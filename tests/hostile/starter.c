@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,6 +47,14 @@ static void listen_at(const char *path)
     CHECK(chmod(path, 0666) == 0 && listen(fd, 64) == 0);
 }
 
+static void write_account(FILE *out, const char *user, unsigned uid, unsigned instance)
+{
+    char suffix[16] = "";
+    if (instance > 0)
+        snprintf(suffix, sizeof(suffix), "-%u", instance);
+    fprintf(out, "%s%s:x:%u:%u::/nonexistent:/usr/sbin/nologin\n", user, suffix, uid, uid);
+}
+
 /* The host's accounts, and one for each policy and instance. */
 static void write_passwd(const char *path)
 {
@@ -56,10 +65,9 @@ static void write_passwd(const char *path)
     while (fgets(line, sizeof(line), in) != NULL)
         if (strncmp(line, "cloister-", 9) != 0)
             fputs(line, out);
-    unsigned uid = FIRST_UID;
-    for (size_t i = 0; cloister_policies[i] != NULL; i++, uid++)
-        fprintf(out, "%s:x:%u:%u::/nonexistent:/usr/sbin/nologin\n", cloister_policies[i]->user,
-                uid, uid);
+    for (unsigned i = 0; cloister_policies[i] != NULL; i++)
+        for (unsigned n = 0; n < cloister_policies[i]->instances; n++)
+            write_account(out, cloister_policies[i]->user, FIRST_UID + i + 100 * n, n);
     fclose(in);
     CHECK(fclose(out) == 0);
 }
@@ -107,14 +115,26 @@ const char *starter_x11(void)
     return paths[X11];
 }
 
+const char *starter_home(void)
+{
+    return home;
+}
+
+unsigned starter_uid(size_t i)
+{
+    return FIRST_UID + (unsigned)i;
+}
+
 const char *starter_runtime(void)
 {
     return paths[RUNTIME];
 }
 
 /* In the child: its own view of the accounts. */
-static void cover_passwd(void)
+static void cover_passwd(const struct start *start)
 {
+    if ((start->less & CLONE_NEWNS) != 0)
+        return; /* this would be the host's view */
     CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
     CHECK(mount(paths[PASSWD], "/etc/passwd", NULL, MS_BIND, NULL) == 0);
 }
@@ -128,8 +148,9 @@ static void place_descriptors(const struct policy *policy, int life, int log, in
     for (int i = 0; i < 4; i++)
         CHECK(fcntl(from[i], F_DUPFD, 200 + i) == 200 + i);
     for (size_t i = 0; i < policy->descriptor_count; i++) {
-        int fd = memfd_create(policy->descriptors[i].name, 0);
-        CHECK(fd >= 0 && dup2(fd, 300 + (int)i) >= 0);
+        const char *name = policy->descriptors[i].name;
+        int fd = memfd_create(name, 0);
+        CHECK(fd >= 0 && write(fd, name, strlen(name)) > 0 && dup2(fd, 300 + (int)i) >= 0);
     }
     for (int i = 0; i < 4; i++)
         CHECK(dup2(200 + i, i) == i);
@@ -164,12 +185,16 @@ static void exec_launcher(const struct start *start)
         argv[n++] = "--set";
         argv[n++] = sets[i];
     }
+    for (size_t i = 0; start->options[i] != NULL; i++)
+        argv[n++] = start->options[i];
     for (size_t i = 0; start->arguments[i] != NULL; i++) {
         argv[n++] = "--argument";
         argv[n++] = start->arguments[i];
     }
     char *none[] = {NULL};
     CHECK(setgroups(1, (gid_t[]){4}) == 0); /* likewise */
+    if (start->spoil != NULL)
+        start->spoil();
     enter_outer(start);
     execve(launcher, (char *const *)(uintptr_t)argv, none);
     CHECK(!"the launcher cannot be executed");
@@ -184,15 +209,19 @@ void starter_start(struct started *out, const struct start *start)
           pipe2(status, O_CLOEXEC) == 0);
     int pidfd = -1;
     struct clone_args args = {
-        .flags = CLONE_PIDFD | start->policy->namespaces,
+        .flags = CLONE_PIDFD | (start->policy->namespaces & ~start->less),
         .pidfd = (uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
+    if (start->dead_parent) {
+        close(life[1]);
+        life[1] = -1;
+    }
     fflush(NULL);
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     CHECK(pid >= 0);
     if (pid == 0) {
-        cover_passwd();
+        cover_passwd(start);
         place_descriptors(start->policy, life[0], log[1], status[1]);
         exec_launcher(start);
     }
@@ -200,6 +229,20 @@ void starter_start(struct started *out, const struct start *start)
     close(log[1]);
     close(status[1]);
     *out = (struct started){pid, pidfd, life[1], log[0], status[0]};
+}
+
+void starter_read_until(struct started *started, const char *word, char *out, size_t capacity)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    while (strstr(out, word) == NULL) {
+        struct pollfd log = {.fd = started->log, .events = POLLIN};
+        CHECK(poll(&log, 1, STARTER_WAIT_MS) == 1);
+        ssize_t n = read(started->log, out + used, capacity - 1 - used);
+        CHECK(n > 0);
+        used += (size_t)n;
+        out[used] = '\0';
+    }
 }
 
 void starter_finish(struct started *started, struct outcome *outcome)
@@ -217,7 +260,8 @@ void starter_finish(struct started *started, struct outcome *outcome)
     while (used < sizeof(outcome->log) - 1 &&
            (n = read(started->log, outcome->log + used, sizeof(outcome->log) - 1 - used)) > 0)
         used += (size_t)n;
-    close(started->life);
+    if (started->life >= 0)
+        close(started->life);
     close(started->log);
     close(started->status);
     close(started->pidfd);

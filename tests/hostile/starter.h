@@ -20,6 +20,11 @@ struct start {
     const struct policy *policy;
     const char *folder;       /* holds cloister-launch and the program */
     const char *arguments[6]; /* the worker's argv from 1, NULL at the end */
+    const char *options[8];   /* more of the launcher's command line, NULL at the end */
+    /* What goes wrong in the child just before the launcher is executed, or NULL. */
+    void (*spoil)(void);
+    bool dead_parent; /* the life pipe has no writer */
+    uint64_t less;    /* CLONE_NEW* that are left out */
     /* A seccomp program that the child enters before the launcher, or NULL. */
     const struct sock_filter *outer;
     unsigned short outer_length;
@@ -49,7 +54,15 @@ const char *starter_x11(void);
 /* What the policies' ${runtime} is. */
 const char *starter_runtime(void);
 
+/* A folder of the test's own, which is removed with the others. */
+const char *starter_home(void);
+/* The uid of the account of policy number `i`, instance 0. */
+unsigned starter_uid(size_t i);
+
 void starter_start(struct started *out, const struct start *start);
+
+/* Reads the worker's log until it holds `word`; fails the test if the log ends before. */
+void starter_read_until(struct started *started, const char *word, char *out, size_t capacity);
 
 /* Waits until the worker is gone and collects what it left. */
 void starter_finish(struct started *started, struct outcome *outcome);

@@ -1,0 +1,368 @@
+/*
+ * What policyc refuses, with file and line, and what it makes of a policy that is right. The BPF
+ * itself is judged by the kernel, in tests/hostile.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HEAD                                                                                       \
+    "kind sample\nuser cloister-sample\nprogram cloister-sample\nmemory 64M\npids 8\ncpu 50\n"     \
+    "mount proc\n"
+#define HEAD_LINES 7
+
+static char folder[64];
+static char policy[96];
+static char output[96];
+
+static void write_text(const char *path, const char *head, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(head, file) >= 0 && fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Runs policyc; its messages go to `said`. Returns its exit status. */
+static int run(char *const *argv, char *said, size_t capacity)
+{
+    int pipes[2];
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(pipes[1], STDERR_FILENO);
+        execv(POLICYC, argv);
+        _exit(127);
+    }
+    close(pipes[1]);
+    size_t used = 0;
+    ssize_t n;
+    while ((n = read(pipes[0], said + used, capacity - 1 - used)) > 0)
+        used += (size_t)n;
+    said[used] = '\0';
+    close(pipes[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int compile(const char *mode, char *said, size_t capacity)
+{
+    char program[] = "policyc";
+    char mode_copy[16];
+    snprintf(mode_copy, sizeof(mode_copy), "%s", mode);
+    char *argv[] = {program, mode_copy, policy, output, NULL};
+    return run(argv, said, capacity);
+}
+
+static const struct refusal {
+    const char *line;
+    const char *says;
+} refusals[] = {
+    /* Dangerous without a reason. */
+    {"syscall openat", "needs a reason"},
+    {"syscall execve clone", "needs a reason"},
+    {"syscall connect # x", "needs a reason"},
+    {"syscall ioctl when arg1 == FIONREAD", "needs a reason"},
+    {"syscall mmap when arg2 & PROT_EXEC == 0", "needs a reason"},
+    {"syscall a_call_nobody_knows", "unknown system call"},
+    {"mount write /var", "needs a reason"},
+    {"mount tmpfs /tmp size 1M", "needs a reason"},
+    {"mount device /dev/kvm", "needs a reason"},
+    {"mount socket ${x11} at /x11", "needs a reason"},
+    {"mount file /etc/hosts stays", "needs a reason"},
+    {"share net", "needs a reason"},
+    {"descriptor spool", "needs a reason"},
+    {"mdwe unused", "needs a reason"},
+    /* Too wide with any reason. */
+    {"syscall mmap # it needs memory", "allowed only \"when arg2 & PROT_EXEC == 0\""},
+    {"syscall mmap when arg2 & PROT_WRITE == 0 # for memory", "allowed only"},
+    {"syscall mmap when arg2 in PROT_READ PROT_EXEC # for memory", "allowed only"},
+    {"syscall mprotect when arg2 & PROT_EXEC == PROT_EXEC # a JIT", "allowed only"},
+    {"syscall shmat # shared with X", "allowed only"},
+    {"syscall ioctl # it needs ioctl", "must be narrowed"},
+    {"syscall prctl fcntl # all of them", "must be narrowed"},
+    {"syscall clone # it starts threads", "must be narrowed"},
+    {"syscall ptrace # for debugging it", "no policy may allow ptrace"},
+    {"syscall setuid # to change the user", "no policy may allow setuid"},
+    {"syscall pkey_mprotect when arg2 == 0 # harmless", "no policy may allow"},
+    {"syscall clone3 # newer than clone", "no policy may allow"},
+    {"share mount # simpler that way", "cannot be shared"},
+    /* Mistakes. */
+    {"sycsall read", "unknown word \"sycsall\""},
+    {"syscall", "the name of a system call is missing"},
+    {"syscall read when", "expected \"argN OP VALUE\""},
+    {"syscall read when arg6 == 1", "expected \"argN OP VALUE\""},
+    {"syscall read when arg0 = 1", "expected \"argN OP VALUE\""},
+    {"syscall read when arg0 == NO_SUCH_NAME", "unknown constant \"NO_SUCH_NAME\""},
+    {"syscall read when arg0 == 12x", "unknown constant \"12x\""},
+    {"syscall read when arg0 > 1 and arg0 < 5", "arg0 stands twice"},
+    {"syscall read when arg0 in", "\"in\" needs values"},
+    {"syscall read : errno EWHAT", "expected \": errno ENAME\""},
+    {"syscall read : kill", "expected \": errno ENAME\""},
+    {"syscall read : errno EPERM more", "expected \": errno ENAME\""},
+    {"syscall read read", "has a rule at"},
+    {"mount", "unknown mount"},
+    {"mount folder /etc", "unknown mount \"folder\""},
+    {"mount file etc/hosts", "is no absolute path"},
+    {"mount file /etc/../root/key", "is no absolute path"},
+    {"mount file ${home}/x", "the variables are"},
+    {"mount file /etc/hosts at hosts", "is no absolute path"},
+    {"mount file /etc/hosts size 1M", "unexpected \"size\""},
+    {"mount tmpfs /tmp # scratch space", "a tmpfs needs a size"},
+    {"mount tmpfs /tmp size 1 # scratch space", "in K or M"},
+    {"mount write /var rights all # everything", "unknown right \"all\""},
+    {"mount write /var rights execute # run it", "unknown right \"execute\""},
+    {"mount proc", "is mounted at"},
+    {"mount file /proc/cpuinfo", "lies within the mount /proc"},
+    {"limit nofiles 3", "unknown limit \"nofiles\""},
+    {"limit nofile many", "is no number"},
+    {"limit nofile -1", "is no number"},
+    {"memory 64M", "was set at line 4 already"},
+    {"instances 0", "1 to 64"},
+    {"landlock minimum 1 preferred 6", "at least 2"},
+    {"landlock minimum 3", "expected \"landlock minimum"},
+    {"secret always", "required, preferred or unused"},
+    {"library libc", "is no soname"},
+    {"include no-such.policy", "cannot be read"},
+    {"user Root!", "must be at most"},
+};
+
+static void refuses_with_file_and_line(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        char said[4096];
+        char text[256];
+        snprintf(text, sizeof(text), "\n%s\n", refusals[i].line);
+        write_text(policy, HEAD, text);
+        unlink(output);
+        int status = compile("filter", said, sizeof(said));
+        if (status != 1 || strstr(said, refusals[i].says) == NULL)
+            fail_msg("\"%s\": status %d, %s", refusals[i].line, status, said);
+        char place[128];
+        snprintf(place, sizeof(place), "%s:%d: error: ", policy, HEAD_LINES + 2);
+        if (strstr(said, place) == NULL && strstr(said, "no-such.policy:0: error:") == NULL)
+            fail_msg("\"%s\" is not at %s: %s", refusals[i].line, place, said);
+        assert_int_equal(access(output, F_OK), -1);
+    }
+}
+
+static void names_what_is_missing(void **state)
+{
+    (void)state;
+    static const char *const needed[] = {"kind", "user", "program",   "memory",
+                                         "pids", "cpu",  "mount proc"};
+    char said[4096];
+    write_text(policy, "", "# nothing\n");
+    assert_int_equal(compile("filter", said, sizeof(said)), 1);
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "\"%s\" is missing", needed[i]);
+        assert_non_null(strstr(said, text));
+    }
+}
+
+static void finds_every_error_in_one_run(void **state)
+{
+    (void)state;
+    char said[4096];
+    write_text(policy, HEAD, "syscall openat\nblah\nlimit x 1\n");
+    assert_int_equal(compile("filter", said, sizeof(said)), 1);
+    int lines = 0;
+    for (const char *c = said; *c != '\0'; c++)
+        lines += *c == '\n';
+    assert_int_equal(lines, 3);
+}
+
+static void read_output(char *text, size_t capacity)
+{
+    FILE *file = fopen(output, "re");
+    assert_non_null(file);
+    size_t n = fread(text, 1, capacity - 1, file);
+    text[n] = '\0';
+    fclose(file);
+}
+
+static const char sample[] =
+    "instances 3\n"
+    "memlock 1M\n"
+    "limit nofile 32\n"
+    "library libextra.so.2\n"
+    "mount write ${state} at /state stays rights read,write # its keys live here\n"
+    "mount write /srv # cases of customers\n"
+    "mount tmpfs /tmp size 8M # the engine unpacks there\n"
+    "mount file /etc/hosts optional\n"
+    "share pid # it compares process ids\n"
+    "descriptor spool # the journal's segments\n"
+    "descriptor extra optional # may be missing\n"
+    "syscall read write close\n"
+    "syscall fcntl when arg1 in F_GETFL F_GETFD and arg0 == 3 # asks only\n"
+    "syscall getpid : errno ENOSYS\n";
+
+static const char table[] =
+    "static const struct policy_mount mounts[] = {\n"
+    "    {POLICY_MOUNT_LIBRARY, \"libextra.so.2\", \"" LIBRARY_DIR
+    "/libextra.so.2\", 0, 0x41, 0},\n"
+    "    {POLICY_MOUNT_LIBRARY, \"libc.so.6\", \"" LIBRARY_DIR "/libc.so.6\", 0, 0x41, 0},\n"
+    "    {POLICY_MOUNT_LIBRARY, \"ld-linux-x86-64.so.2\", \"" LOADER_DIR
+    "/ld-linux-x86-64.so.2\", 0, 0x41, 0},\n"
+    "    {POLICY_MOUNT_PROC, NULL, \"/proc\", 0, 0x1, 0},\n"
+    "    {POLICY_MOUNT_WRITE, \"${state}\", \"/state\", 0, 0x3, 0},\n"
+    "    {POLICY_MOUNT_WRITE, \"/srv\", \"/srv\", 0, 0xf, 0},\n"
+    "    {POLICY_MOUNT_TMPFS, NULL, \"/tmp\", 8388608, 0x2f, 0},\n"
+    "    {POLICY_MOUNT_FILE, \"/etc/hosts\", \"/etc/hosts\", 0, 0x1, 1},\n"
+    "};\n"
+    "\n"
+    "static const struct policy_limit limits[] = {\n"
+    "    {7, UINT64_C(32)}, /* nofile */\n"
+    "    {0, 0},\n"
+    "};\n"
+    "\n"
+    "static const struct policy_descriptor descriptors[] = {\n"
+    "    {\"spool\", 0},\n"
+    "    {\"extra\", 1},\n"
+    "    {0},\n"
+    "};\n"
+    "\n"
+    "extern const struct policy sample_policy;\n"
+    "const struct policy sample_policy = {\n"
+    "    .kind = \"sample\",\n"
+    "    .user = \"cloister-sample\",\n"
+    "    .program = \"cloister-sample\",\n"
+    "    .instances = 3,\n"
+    "    .namespaces = 0x4c020000,\n"
+    "    .variables = 0x2,\n"
+    "    .new_cgroup = 1,\n"
+    "    .memory_max = UINT64_C(67108864),\n"
+    "    .pids_max = 8,\n"
+    "    .cpu_percent = 50,\n"
+    "    .memlock = UINT64_C(1048576),\n"
+    "    .mounts = mounts,\n"
+    "    .mount_count = 8,\n"
+    "    .limits = limits,\n"
+    "    .limit_count = 1,\n"
+    "    .descriptors = descriptors,\n"
+    "    .descriptor_count = 2,\n"
+    "    .landlock_minimum = 2,\n"
+    "    .landlock_preferred = 6,\n"
+    "};\n";
+
+static void makes_the_table(void **state)
+{
+    (void)state;
+    char said[4096];
+    char text[8192];
+    char ldd[96];
+    char program[] = "policyc";
+    char option[] = "--libraries";
+    char mode[] = "table";
+    snprintf(ldd, sizeof(ldd), "%s/ldd", folder);
+    write_text(ldd, "\tlinux-vdso.so.1 (0x00007ffc)\n",
+               "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f7a)\n"
+               "\t/lib64/ld-linux-x86-64.so.2 (0x00007f7b)\n");
+    write_text(policy, HEAD, sample);
+    char *argv[] = {program, option, ldd, mode, policy, output, NULL};
+    assert_int_equal(run(argv, said, sizeof(said)), 0);
+    read_output(text, sizeof(text));
+    const char *body = strstr(text, "static const");
+    assert_non_null(body);
+    assert_string_equal(body, table);
+    write_text(ldd, "\tlibgone.so.1 => not found\n", "");
+    assert_int_equal(run(argv, said, sizeof(said)), 1);
+    assert_non_null(strstr(said, "a library is missing"));
+}
+
+static void makes_the_filters_description(void **state)
+{
+    (void)state;
+    char said[4096];
+    char text[16384];
+    write_text(policy, HEAD, sample);
+    assert_int_equal(compile("filter", said, sizeof(said)), 0);
+    assert_string_equal(said, "");
+    read_output(text, sizeof(text));
+    assert_non_null(strstr(text, ".syscalls = 4,"));
+    assert_non_null(strstr(text, "{\"/state\", 0x3, 0},"));
+    assert_non_null(strstr(text, ".keep_count = 1,"));
+    assert_non_null(strstr(text, ".probe = \"/bin/cloister-sample\","));
+    assert_null(strstr(text, ".overlay"));
+}
+
+/* An overlay's unconditional rule replaces the policy's conditional one; W^X stands even there. */
+static void an_overlay_wins_and_is_named(void **state)
+{
+    (void)state;
+    char said[4096];
+    char text[16384];
+    char overlay[96];
+    char program[] = "policyc";
+    char option[] = "--overlay";
+    char mode[] = "filter";
+    snprintf(overlay, sizeof(overlay), "%s/loose.policy", folder);
+    write_text(policy, HEAD, "syscall madvise when arg2 == MADV_FREE\n");
+    write_text(overlay, "", "memory 1G\nsyscall madvise\n");
+    char *argv[] = {program, option, overlay, mode, policy, output, NULL};
+    assert_int_equal(run(argv, said, sizeof(said)), 0);
+    read_output(text, sizeof(text));
+    assert_non_null(strstr(text, ".overlay = \"loose\","));
+    write_text(overlay, "", "syscall mmap # anything goes\n");
+    assert_int_equal(run(argv, said, sizeof(said)), 1);
+    assert_non_null(strstr(said, "allowed only"));
+}
+
+static void lists_the_reasons(void **state)
+{
+    (void)state;
+    char said[4096];
+    char text[16384];
+    write_text(policy, HEAD, sample);
+    assert_int_equal(compile("reasons", said, sizeof(said)), 0);
+    read_output(text, sizeof(text));
+    assert_non_null(strstr(text, "| sample.policy:16 | `share pid` | it compares process ids |"));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/policyc-test.XXXXXX");
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(policy, sizeof(policy), "%s/sample.policy", folder);
+    snprintf(output, sizeof(output), "%s/out.c", folder);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char command[96];
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_with_file_and_line),
+        cmocka_unit_test(names_what_is_missing),
+        cmocka_unit_test(finds_every_error_in_one_run),
+        cmocka_unit_test(makes_the_table),
+        cmocka_unit_test(makes_the_filters_description),
+        cmocka_unit_test(an_overlay_wins_and_is_named),
+        cmocka_unit_test(lists_the_reasons),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
