@@ -27,7 +27,7 @@ struct facts {
  */
 int facts_read(struct facts *facts, int ca_fd, const char *folder, struct fault *fault);
 
-/* Frees what facts_read allocated. */
+/* Frees the CA bundle; the texts stay. */
 void facts_clear(struct facts *facts);
 
 #endif

@@ -166,6 +166,7 @@ int main(void)
     worker_start(&worker, "uplink", IPC_PEER_UPLINK, &uplink_filter);
     if (fault.reason == FAULT_NONE)
         fd = connect_console(&config, &worker, &facts, &fault);
+    facts_clear(&facts);
     worker_lock(&worker);
     if (fault.reason != FAULT_NONE)
         leave(&worker, &fault);
