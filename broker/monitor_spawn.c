@@ -21,8 +21,10 @@
 struct words {
     char text[4096];
     size_t used;
-    char *list[32];
+    char *list[32]; /* NULL at the end */
     unsigned count;
+    unsigned
+        cookies; /* where the last arguments begin: pairs --xauthority and file, one too many */
 };
 
 static void __attribute__((format(printf, 2, 3))) add(struct words *words, const char *format, ...)
@@ -38,27 +40,39 @@ static void __attribute__((format(printf, 2, 3))) add(struct words *words, const
     words->used += (size_t)length + 1;
 }
 
-/*
- * The X socket and, for a policy with that descriptor, the first cookie file that is there. The
- * user owns the path, so no link of theirs is followed: it could lead to a file system that hangs.
- */
-static void add_x11(struct words *words, const struct reading *reading, const struct policy *policy)
+/* The cookie files that there may be, for a policy with that descriptor. */
+static void add_cookies(struct words *words, const struct reading *reading,
+                        const struct policy *policy)
 {
     const struct agent_session *session = &reading->session;
-    uint32_t i = 0, d = 0;
-    add(words, "--set");
-    add(words, "x11=/tmp/.X11-unix/X%u", (unsigned)strtoul(session->display + 1, NULL, 10));
-    while (d < policy->descriptor_count && strcmp(policy->descriptors[d].name, "xauthority") != 0)
-        d++;
-    while (i < reading->cookie_count &&
-           faccessat(AT_FDCWD, reading->cookies[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
-           (errno == ENOENT || errno == ENOTDIR))
-        i++;
-    if (d == policy->descriptor_count || i == reading->cookie_count)
-        return;
-    add(words, "--xauthority");
-    add(words, "%u.%u:%s", session->uid, session->gid == AGENT_UID_NONE ? 65534 : session->gid,
-        reading->cookies[i]);
+    uint32_t place = 0;
+    while (place < policy->descriptor_count &&
+           strcmp(policy->descriptors[place].name, "xauthority") != 0)
+        place++;
+    words->cookies = words->count;
+    for (uint32_t i = 0; place < policy->descriptor_count && i < reading->cookie_count; i++) {
+        add(words, "--xauthority");
+        add(words, "%u.%u:%s", session->uid, session->gid == AGENT_UID_NONE ? 65534 : session->gid,
+            reading->cookies[i]);
+    }
+    words->list[words->count] = NULL;
+}
+
+/*
+ * In the child, which may wait without harm: the path is the user's, and could lead to a file
+ * system that hangs. Leaves the first cookie file that is there, or none.
+ */
+static void choose_cookie(struct words *words)
+{
+    for (unsigned i = words->cookies; i < words->count; i += 2) {
+        words->list[words->cookies + 1] = words->list[i + 1];
+        if (access(strchr(words->list[i + 1], '/'), F_OK) == 0 ||
+            (errno != ENOENT && errno != ENOTDIR)) {
+            words->list[words->cookies + 2] = NULL;
+            return;
+        }
+    }
+    words->list[words->cookies] = NULL;
 }
 
 static void build_words(struct words *words, const struct monitor_host *host,
@@ -87,8 +101,11 @@ static void build_words(struct words *words, const struct monitor_host *host,
         add(words, "--set");
         add(words, "runtime=%s", agent->runtime_dir);
     }
-    if (policy->variables & POLICY_VARIABLE_X11)
-        add_x11(words, &host->reading, policy);
+    if (policy->variables & POLICY_VARIABLE_X11) {
+        add(words, "--set");
+        add(words, "x11=/tmp/.X11-unix/X%u",
+            (unsigned)strtoul(host->reading.session.display + 1, NULL, 10));
+    }
 }
 
 int monitor_folder(int at, const char *path, mode_t mode, uint32_t uid, uint32_t gid)
@@ -131,7 +148,7 @@ static int arrange(const int *wanted, int count)
 }
 
 /* The child, until it is the launcher. Never returns. */
-static void run_child(const int *wanted, int count, char *const *words)
+static void run_child(const int *wanted, int count, struct words *words)
 {
     char *environment[] = {NULL}, byte;
     sigset_t none;
@@ -141,7 +158,8 @@ static void run_child(const int *wanted, int count, char *const *words)
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (arrange(wanted, count) == 0 && read(count - 1, &byte, 1) == 1) {
         close(count - 1);
-        execve(words[0], words, environment);
+        choose_cookie(words);
+        execve(words->list[0], words->list, environment);
         struct launch_failure failure = {.stage = LAUNCH_EXEC, .error = errno};
         (void)!write(LAUNCH_FD_STATUS, &failure, sizeof failure);
     }
@@ -150,7 +168,7 @@ static void run_child(const int *wanted, int count, char *const *words)
 
 /* Pipes and clone3. Returns 0, or -1 with errno; `out` has what was opened in either case. */
 static int clone_child(struct monitor_child *out, uint64_t namespaces, const int *passed,
-                       char *const *words)
+                       struct words *words)
 {
     static const int their_end[] = {
         [MONITOR_LIFE] = 0, [MONITOR_LOG] = 1, [MONITOR_STATUS] = 1, [MONITOR_GATE] = 0};
@@ -192,7 +210,6 @@ static int make_leaf(struct monitor_child *out, const struct monitor_host *host,
         add(words, "--cgroup");
         add(words, "%s", procs[i]);
     }
-    words->list[words->count] = NULL;
     if (count < 0)
         log_error("%s: its control group: %s", policy->kind,
                   count == -ENOTSUP ? "there is none to limit it with; mount cgroup2 on "
@@ -237,7 +254,8 @@ enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monito
         return reason;
     build_words(&words, host, policy, start);
     int error = -make_leaf(out, host, policy, start, &words);
-    if (error == 0 && clone_child(out, policy->namespaces, start->passed, words.list) == 0)
+    add_cookies(&words, &host->reading, policy);
+    if (error == 0 && clone_child(out, policy->namespaces, start->passed, &words) == 0)
         return 0;
     if (error == 0) {
         reason = MONITOR_REASON_SYSTEM;
