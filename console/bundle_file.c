@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <sodium.h>
+#include <openssl/evp.h>
 
 #include "message.h"
 
@@ -94,6 +94,11 @@ int bundle_file_write(int fd, uint32_t index, const uint8_t *data, size_t length
     return result;
 }
 
+bool bundle_file_digest(uint8_t out[32], const uint8_t *data, size_t length)
+{
+    return EVP_Digest(data, length, out, NULL, EVP_sha256(), NULL) == 1;
+}
+
 size_t bundle_file_chunk_length(uint64_t size, uint32_t index)
 {
     uint64_t begin = (uint64_t)index * MESSAGE_CHUNK_BYTES;
@@ -118,8 +123,7 @@ static int read_chunk(int fd, uint32_t index, uint8_t *data, size_t length, cons
             return 0;
         got += (size_t)n;
     }
-    crypto_hash_sha256(found, data, length);
-    return memcmp(found, digest, sizeof(found)) == 0;
+    return bundle_file_digest(found, data, length) && memcmp(found, digest, sizeof(found)) == 0;
 }
 
 int bundle_file_verify(int fd, const uint8_t *digests, uint64_t size, uint32_t from, bool cut,

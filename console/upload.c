@@ -212,7 +212,8 @@ int upload_chunk(struct upload *u, uint32_t index, const uint8_t *data, size_t l
         return UPLOAD_ORDER;
     if (length != bundle_file_chunk_length(u->bundle.size, index))
         return UPLOAD_MALFORMED;
-    crypto_hash_sha256(digest, data, length);
+    if (!bundle_file_digest(digest, data, length))
+        return -EIO;
     if (memcmp(digest, u->digests + (size_t)index * 32, sizeof(digest)) != 0)
         return UPLOAD_BAD_CHUNK;
     int result = bundle_file_write(u->fd, index, data, length);
