@@ -48,10 +48,13 @@ static void find_own(struct cgroup_tree *tree, const char *self, const char *mou
             continue;
         size_t skip = strcmp(mount_root, "/") == 0 ? 0 : strlen(mount_root);
         path++;
+        if ((size_t)(end - path) < skip || strncmp(path, mount_root, skip) != 0)
+            return; /* the hierarchy's top it is: this mount does not show our group */
+        path += skip;
         size_t length = (size_t)(end - path);
-        if (length > 1 && length < sizeof tree->own && strncmp(path, "/..", 3) != 0 &&
-            strncmp(path, mount_root, skip) == 0)
-            memcpy(tree->own, path + skip, length - skip);
+        if (length > 1 && length < sizeof tree->own && path[0] == '/' &&
+            !memmem(path, length, "/..", 3)) /* outside of our cgroup namespace */
+            memcpy(tree->own, path, length);
         return;
     }
 }

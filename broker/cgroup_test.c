@@ -90,6 +90,22 @@ static void test_finds_v1(void **state)
     assert_string_equal(group.trees[2].own, "");
 }
 
+/* A group that the mount does not show is never guessed at. */
+static void test_own_group_outside_of_the_mount(void **state)
+{
+    static const char mount[] =
+        "4 1 0:31 /docker /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+    static const char *const own[] = {"4:memory:/dockerfoo\n", "4:memory:/docker/../x\n",
+                                      "4:memory:/../x\n",      "4:memory:/other\n",
+                                      "4:memory:/docker\n",    "4:memory:/\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        cgroup_find(&group, mount, own[i]);
+        assert_int_equal(group.count, 1);
+        assert_string_equal(group.trees[0].own, "");
+    }
+}
+
 static void find_v2(const char *own)
 {
     char mountinfo[256], self[128];
@@ -239,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_finds_v1),
+        T(test_own_group_outside_of_the_mount),
         T(test_v2_in_a_group_of_its_own),
         T(test_v2_not_alone),
         T(test_a_limit_without_a_controller),
