@@ -26,13 +26,6 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
 
 static struct document document;
 
-/* One document, then exit: what is no longer reachable by then is no leak worth a report. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 static int usage(void)
 {
     fprintf(stderr, "usage: policyc [--overlay FILE] [--libraries FILE] "
