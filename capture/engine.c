@@ -57,37 +57,42 @@ static void make_budgets(struct engine *engine, const struct engine_config *conf
                                config->limits.max_bytes / 2, now);
 }
 
-static int make_parts(struct engine *engine, const struct engine_config *config)
+int engine_new(struct engine **out)
 {
-    int error = ring_new(&engine->ring, &config->limits);
+    struct engine *engine = calloc(1, sizeof(*engine));
+    if (engine == NULL)
+        return -ENOMEM;
+    int error = ring_new(&engine->ring, &(struct ring_limits){1, 1, 1});
     if (error == 0)
         error = frame_encoder_new(&engine->encoder);
     if (error == 0)
         error = deny_scan_new(&engine->before);
     if (error == 0)
         error = deny_scan_new(&engine->after);
-    return error;
+    if (error != 0) {
+        engine_free(engine);
+        return error;
+    }
+    *out = engine;
+    return 0;
 }
 
-int engine_new(struct engine **out, const struct engine_config *config, struct x11 *x11,
-               struct picture *picture)
+int engine_begin(struct engine *engine, const struct engine_config *config, struct x11 *x11,
+                 struct picture *picture)
 {
-    struct engine *engine = calloc(1, sizeof(*engine));
-    if (engine == NULL)
-        return -ENOMEM;
+    int error = ring_limit(engine->ring, &config->limits);
+    if (error != 0)
+        return error;
     engine->x11 = x11;
     engine->picture = picture;
     engine->deny = config->deny;
     engine->session_active = config->session_active;
     engine->saver_on = x11->saver_on;
     engine->scan_due = true;
+    engine->base_id = 0;
+    engine->pending.kind = 0;
+    picture_forget(picture);
     make_budgets(engine, config);
-    int error = make_parts(engine, config);
-    if (error != 0) {
-        engine_free(engine);
-        return error;
-    }
-    *out = engine;
     return ENGINE_OK;
 }
 
@@ -99,7 +104,8 @@ struct engine *engine_free(struct engine *engine)
     frame_encoder_free(engine->encoder);
     deny_scan_free(engine->before);
     deny_scan_free(engine->after);
-    picture_forget(engine->picture);
+    if (engine->picture != NULL)
+        picture_forget(engine->picture);
     free(engine);
     return NULL;
 }
@@ -392,6 +398,12 @@ void engine_session(struct engine *engine, bool active)
 struct ring *engine_ring(struct engine *engine)
 {
     return engine->ring;
+}
+
+uint8_t *engine_scratch(struct engine *engine, size_t *capacity)
+{
+    *capacity = engine->picture->record_capacity;
+    return engine->picture->record;
 }
 
 void engine_status(const struct engine *engine, struct engine_status *out)

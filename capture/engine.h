@@ -56,11 +56,17 @@ struct engine_cost {
 };
 
 /*
- * Makes an engine on a connection and its picture, both borrowed for as long as it lives. Returns
- * ENGINE_OK, ENGINE_LOST, or -errno.
+ * Makes an engine with all the locked memory that it will ever need, the picture's apart: before
+ * the worker's lock. Returns 0 or -errno.
  */
-int engine_new(struct engine **out, const struct engine_config *config, struct x11 *x11,
-               struct picture *picture);
+int engine_new(struct engine **out);
+
+/*
+ * Begins on a connection and its picture, both borrowed for as long as the engine lives; called
+ * once more, it forgets everything and begins anew. Returns ENGINE_OK or -ENOMEM.
+ */
+int engine_begin(struct engine *engine, const struct engine_config *config, struct x11 *x11,
+                 struct picture *picture);
 
 /* Forgets every frame and frees the engine; accepts NULL, returns NULL. */
 struct engine *engine_free(struct engine *engine);
@@ -82,6 +88,10 @@ void engine_session(struct engine *engine, bool active);
 void engine_forget(struct engine *engine);
 
 struct ring *engine_ring(struct engine *engine);
+
+/* Locked memory of `capacity` bytes, as large as any record, for use until the next engine_run; who
+ * uses it wipes it. */
+uint8_t *engine_scratch(struct engine *engine, size_t *capacity);
 void engine_status(const struct engine *engine, struct engine_status *out);
 const struct engine_cost *engine_cost(const struct engine *engine);
 

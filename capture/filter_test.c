@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -18,14 +19,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "capture_filter.h"
 #include "clock.h"
-#include "secret_memory.h"
 #include "service.h"
 #include "test_display.h"
 
@@ -58,6 +61,20 @@ static void install_filter(void)
         _exit(99);
 }
 
+/* As sandbox_files does where the launcher could not raise the limit: from here on nothing can be
+ * locked. */
+static void give_up_locking(void)
+{
+    struct rlimit none = {0, 0};
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {{0}};
+    if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || syscall(SYS_capset, &head, data) != 0)
+        _exit(97);
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mlock(page, 4096) == 0)
+        _exit(96);
+}
+
 static void need(int good, int line)
 {
     if (!good)
@@ -75,9 +92,13 @@ static void run_until(struct engine *engine, struct x11 *x11, uint32_t frames)
     }
 }
 
-static void serve_a_ticket(struct engine *engine)
+static struct picture *picture;
+static struct engine *engine;
+static struct service service;
+static int x11_socket, told;
+
+static void serve_a_ticket(void)
 {
-    static struct service service;
     struct service_caller caller = {1, 1000};
     ipc_SessionKey key;
     ipc_SessionKeyReply key_reply;
@@ -86,19 +107,15 @@ static void serve_a_ticket(struct engine *engine)
     ipc_FrameFetch fetch = {1, 0};
     ipc_FramePart part;
     struct service_blob blob;
-    struct seal *seal = NULL;
-    NEED(service_begin(&service, engine, 1000) == 0);
-    NEED(seal_offer(&seal, key.public_key) == 0);
+    uint8_t seed[32];
+    service_begin(&service, engine, 1000);
+    NEED(crypto_kx_keypair(key.public_key, seed) == 0);
     NEED(service_session_key(&service, &caller, &key, &key_reply) == NULL);
     NEED(service_frame_list(&service, &caller, &list, &listing, &blob) == NULL);
     NEED(listing.frames == 3);
     NEED(service_frame_fetch(&service, &caller, &fetch, &part, &blob) == NULL);
-    service_end(&service);
-    seal_free(seal);
+    service_ticket_ended(&service, 1);
 }
-
-static struct picture *picture;
-static int x11_socket, told;
 
 /* What main() does behind its lock: every way of the engine, the largest buffers, forgetting. */
 static void whole_life(void)
@@ -108,14 +125,13 @@ static void whole_life(void)
                                           .session_active = true,
                                           .deny = {.count = 1, .patterns = {"Vault*"}}};
     struct x11 *x11 = NULL;
-    struct engine *engine = NULL;
     char why[128];
     NEED(x11_start(&x11, x11_socket, NULL, picture, TRIGGERS, true, why, sizeof(why)) == X11_OK);
-    NEED(engine_new(&engine, &config, x11, picture) == ENGINE_OK);
+    NEED(engine_begin(engine, &config, x11, picture) == ENGINE_OK);
     NEED(engine_run(engine) == ENGINE_OK);
     NEED(write(told, "x", 1) == 1);
     run_until(engine, x11, 3);
-    serve_a_ticket(engine);
+    serve_a_ticket();
     engine_pause(engine, 1);
     engine_session(engine, false);
     engine_session(engine, true);
@@ -144,13 +160,9 @@ static pid_t behind_filter(void (*body)(void), int *ready)
     if (child == 0) {
         told = pipefd[1];
         x11_socket = x11_dial(display.path);
-        void *secret = secret_alloc(1);
-        struct engine *none = NULL;
-        struct ring *ring = NULL;
-        NEED(ring_new(&ring, &(struct ring_limits){1, 1, 1}) == 0); /* sodium_init */
-        ring_free(ring);
-        NEED(x11_socket >= 0 && secret != NULL && picture_new(&picture) == 0);
-        engine_free(none);
+        NEED(x11_socket >= 0 && picture_new(&picture) == 0);
+        NEED(engine_new(&engine) == 0 && service_reserve(&service) == 0);
+        give_up_locking();
         install_filter();
         body();
         _exit(0);

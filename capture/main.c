@@ -127,11 +127,10 @@ static void start_engine(struct capture *capture, const ipc_CaptureConfig *confi
     for (; engine.deny.count < config->deny_count; engine.deny.count++)
         snprintf(engine.deny.patterns[engine.deny.count], PATTERN_BYTES_MAX, "%s",
                  config->deny[engine.deny.count]);
-    int outcome = engine_new(&capture->engine, &engine, capture->x11, capture->picture);
-    if (outcome == 0)
-        outcome = service_begin(&capture->service, capture->engine, config->session_uid);
-    if (outcome != 0)
-        worker_fail(WORKER_EXIT_FAILED, "cannot begin: %s", strerror(-outcome));
+    int error = engine_begin(capture->engine, &engine, capture->x11, capture->picture);
+    if (error != 0)
+        worker_fail(WORKER_EXIT_FAILED, "cannot begin: %s", strerror(-error));
+    service_begin(&capture->service, capture->engine, config->session_uid);
 }
 
 static void refuse(struct capture *capture, const struct message *request,
@@ -290,6 +289,19 @@ static void serve(struct capture *capture)
     }
 }
 
+/* All memory that is ever locked: where RLIMIT_MEMLOCK is low, the capability for it is gone as
+ * soon as the worker starts. */
+static void reserve(struct capture *capture)
+{
+    int error = engine_new(&capture->engine);
+    if (error == 0)
+        error = service_reserve(&capture->service);
+    if (error == 0)
+        error = picture_new(&capture->picture);
+    if (error != 0)
+        worker_fail(WORKER_EXIT_FAILED, "no locked memory for pictures: %s", strerror(-error));
+}
+
 int main(void)
 {
     static struct capture capture;
@@ -298,9 +310,7 @@ int main(void)
     log_setup("capture", 1);
     if (sodium_init() < 0)
         worker_fail(WORKER_EXIT_FAILED, "libsodium does not start");
-    int error = picture_new(&capture.picture);
-    if (error != 0)
-        worker_fail(WORKER_EXIT_FAILED, "no shared memory for pictures: %s", strerror(-error));
+    reserve(&capture);
     worker_start(&capture.worker, "capture", IPC_PEER_CAPTURE, &capture_filter);
     if (capture.worker.welcome.which_config != ipc_Welcome_capture_tag)
         worker_fail(WORKER_EXIT_PROTOCOL, "the welcome is not capture's");

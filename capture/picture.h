@@ -2,10 +2,12 @@
  * The three buffers that hold pixels: what the X server writes the screen into, the picture before,
  * and the record that is being made. All are locked against swap, not dumped, not inherited.
  *
- * The X server's one is a sealed memfd that it maps too (MIT-SHM 1.2, AttachFd): its size is fixed
- * once, sparse, for the largest desktop, so nobody can shrink it under the other; only as much as
- * the present desktop takes is locked and populated, and given back to the kernel when that
- * changes.
+ * They are reserved once, sparse, for the largest desktop, and locked as they are touched: locking
+ * needs a limit or a capability that a locked worker may not have any more, touching needs neither.
+ * Pages that are not needed any more are wiped and given back to the kernel.
+ *
+ * The X server's one is a sealed memfd that it maps too (MIT-SHM 1.2, AttachFd): nobody can shrink
+ * it under the other.
  *
  * Belongs to one thread at a time.
  */
@@ -21,8 +23,9 @@ struct picture {
     uint8_t *shared;        /* written by the X server */
     uint8_t *previous;
     uint8_t *record;
-    size_t record_capacity;
-    int shared_fd; /* for picture_take_fd; -1 after that */
+    size_t record_capacity; /* enough for the record of any picture */
+    int shared_fd;          /* to punch holes into */
+    int handed_fd;          /* for picture_take_fd; -1 after that */
 };
 
 enum picture_outcome {
@@ -30,18 +33,19 @@ enum picture_outcome {
     PICTURE_TOO_LARGE = 1, /* a desktop beyond FRAME_PICTURE_MAX */
 };
 
-/* Makes the memfd and maps it: before the worker's lock. Returns 0 or -errno. */
+/* Reserves the buffers: before the worker's lock. Returns 0 or -errno (-ENOMEM, -EPERM: so much
+ * memory may not be locked). */
 int picture_new(struct picture **out);
 
 /* Wipes and frees everything; accepts NULL, returns NULL. */
 struct picture *picture_free(struct picture *picture);
 
-/* Hands over the memfd, once; the caller closes it. -1 if it has been taken. */
+/* Hands over a descriptor of the memfd, once; the caller closes it. -1 if it has been taken. */
 int picture_take_fd(struct picture *picture);
 
 /*
- * Makes room for a desktop of this size; whatever the buffers held is gone. Returns PICTURE_OK,
- * PICTURE_TOO_LARGE or -errno; in the latter cases the size is 0.
+ * Makes room for a desktop of this size; whatever the buffers held is gone. Returns PICTURE_OK or
+ * PICTURE_TOO_LARGE; then the size is 0.
  */
 int picture_resize(struct picture *picture, uint16_t width, uint16_t height);
 

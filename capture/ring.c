@@ -43,6 +43,16 @@ static struct record *at(const struct ring *ring, uint32_t index)
     return &ring->records[(ring->first + index) % ring->limits.max_records];
 }
 
+static struct ring_limits sane(const struct ring_limits *limits)
+{
+    struct ring_limits out = *limits;
+    out.max_age_ms = out.max_age_ms > 0 ? out.max_age_ms : 1;
+    out.max_bytes = out.max_bytes > 0 ? out.max_bytes : 1;
+    out.max_records = out.max_records > 0 ? out.max_records : 1;
+    out.max_records = out.max_records < RING_RECORDS_MAX ? out.max_records : RING_RECORDS_MAX;
+    return out;
+}
+
 int ring_new(struct ring **out, const struct ring_limits *limits)
 {
     if (sodium_init() < 0)
@@ -50,15 +60,7 @@ int ring_new(struct ring **out, const struct ring_limits *limits)
     struct ring *ring = calloc(1, sizeof(*ring));
     if (ring == NULL)
         return -ENOMEM;
-    ring->limits = *limits;
-    if (ring->limits.max_age_ms == 0)
-        ring->limits.max_age_ms = 1;
-    if (ring->limits.max_bytes == 0)
-        ring->limits.max_bytes = 1;
-    if (ring->limits.max_records == 0)
-        ring->limits.max_records = 1;
-    if (ring->limits.max_records > RING_RECORDS_MAX)
-        ring->limits.max_records = RING_RECORDS_MAX;
+    ring->limits = sane(limits);
     ring->records = calloc(ring->limits.max_records, sizeof(*ring->records));
     ring->secret = ring->records == NULL ? NULL : secret_alloc(KEY_BYTES);
     if (ring->secret == NULL) {
@@ -110,6 +112,20 @@ void ring_forget(struct ring *ring)
     ring->sequence = 0;
     while (ring->count > 0)
         drop_group(ring);
+}
+
+int ring_limit(struct ring *ring, const struct ring_limits *limits)
+{
+    struct ring_limits wanted = sane(limits);
+    struct record *records = calloc(wanted.max_records, sizeof(*records));
+    if (records == NULL)
+        return -ENOMEM;
+    ring_forget(ring);
+    free(ring->records);
+    ring->records = records;
+    ring->limits = wanted;
+    ring->first = 0;
+    return 0;
 }
 
 bool ring_wants_key(const struct ring *ring, uint64_t now_ms)

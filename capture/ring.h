@@ -49,6 +49,9 @@ struct ring;
  */
 int ring_new(struct ring **out, const struct ring_limits *limits);
 
+/* Forgets everything, and sets other limits. Returns 0 or -ENOMEM, with the limits as they were. */
+int ring_limit(struct ring *ring, const struct ring_limits *limits);
+
 /* Wipes the key and frees everything; accepts NULL, returns NULL. */
 struct ring *ring_free(struct ring *ring);
 

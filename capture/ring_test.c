@@ -85,7 +85,8 @@ static void what_stays_begins_with_a_key_frame(void **state)
         assert_true(ring_records(ring) <= 64);
         assert_true(ring_bytes(ring) <= 200000);
         assert_true(ring_expires_ms(ring) > now);
-        check(ring, id, length = ring_next(ring, id - 1, &length) == id ? length : 0);
+        assert_int_equal(ring_next(ring, id - 1, &length), id);
+        check(ring, id, length);
         if (id > 500 && ring_records(ring) < least)
             least = ring_records(ring);
     }
@@ -156,6 +157,13 @@ static void nothing_decrypts_after_it_is_forgotten(void **state)
     assert_int_equal(ring_get(ring, 1, record, sizeof(record), &length), RING_NO_SUCH);
     put(ring, 3, 64, 0);
     check(ring, 3, 64);
+    assert_int_equal(ring_limit(ring, &(struct ring_limits){1000, 200, 3}), 0);
+    assert_int_equal(ring_records(ring), 0);
+    for (uint64_t id = 4; id < 20; id++) {
+        put(ring, id, 40, 0);
+        assert_true(ring_records(ring) <= 3 && ring_bytes(ring) <= 200);
+        check(ring, id, 40);
+    }
     ring_free(ring);
 }
 

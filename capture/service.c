@@ -17,22 +17,32 @@ static const struct service_refusal *refuse(struct service *service, ipc_Refusal
     return &service->refusal;
 }
 
-int service_begin(struct service *service, struct engine *engine, uint32_t session_uid)
+int service_reserve(struct service *service)
 {
-    *service = (struct service){.engine = engine, .session_uid = session_uid};
-    service->plain_capacity = SERVICE_PART_BYTES;
-    service->plain = locked_alloc(service->plain_capacity);
-    if (service->plain == NULL)
+    memset(service, 0, sizeof(*service));
+    for (size_t i = 0; i < SERVICE_TICKETS; i++) {
+        int error = seal_reserve(&service->tickets[i].seal);
+        if (error != 0)
+            return error;
+    }
+    service->listing = locked_alloc(SERVICE_LISTING_PLAIN);
+    if (service->listing == NULL)
         return -errno;
     service->sealed = malloc(SERVICE_PART_BYTES);
     return service->sealed != NULL ? 0 : -ENOMEM;
+}
+
+void service_begin(struct service *service, struct engine *engine, uint32_t session_uid)
+{
+    service->engine = engine;
+    service->session_uid = session_uid;
 }
 
 void service_end(struct service *service)
 {
     for (size_t i = 0; i < SERVICE_TICKETS; i++)
         seal_free(service->tickets[i].seal);
-    locked_free(service->plain, service->plain_capacity);
+    locked_free(service->listing, SERVICE_LISTING_PLAIN);
     free(service->sealed);
     memset(service, 0, sizeof(*service));
 }
@@ -84,55 +94,34 @@ const struct service_refusal *service_session_key(struct service *service,
     struct service_ticket *ticket = find(service, 0);
     if (ticket == NULL)
         return refuse(service, ipc_RefusalReason_TOO_MANY, "too many tickets are open");
-    int outcome = seal_accept(&ticket->seal, caller->ticket, request->public_key, out->public_key);
-    if (outcome == SEAL_REFUSED)
+    if (seal_accept_into(ticket->seal, caller->ticket, request->public_key, out->public_key) != 0)
         return refuse(service, ipc_RefusalReason_BAD_REQUEST, "the public key is no good");
-    if (outcome != 0)
-        return refuse(service, ipc_RefusalReason_FAILED, "no memory for a key");
     ticket->number = caller->ticket;
     return NULL;
 }
 
-/* Decrypts a record into service->plain, which grows to hold it. 0, or a ring_outcome or -errno. */
-static int read_record(struct service *service, uint64_t id, size_t length)
+/* Decrypts a record into the engine's scratch memory, which the caller wipes; NULL if it cannot be.
+ */
+static uint8_t *read_record(struct service *service, uint64_t id)
 {
-    if (length > service->plain_capacity) {
-        uint8_t *larger = locked_alloc(length);
-        if (larger == NULL)
-            return -errno;
-        locked_free(service->plain, service->plain_capacity);
-        service->plain = larger;
-        service->plain_capacity = length;
-    }
-    size_t got = 0;
-    return ring_get(engine_ring(service->engine), id, service->plain, length, &got);
-}
-
-/* Large records are rare; their room is given back. */
-static void wipe_plain(struct service *service, size_t length)
-{
-    explicit_bzero(service->plain, length);
-    if (service->plain_capacity == SERVICE_PART_BYTES)
-        return;
-    uint8_t *smaller = locked_alloc(SERVICE_PART_BYTES);
-    if (smaller == NULL)
-        return;
-    locked_free(service->plain, service->plain_capacity);
-    service->plain = smaller;
-    service->plain_capacity = SERVICE_PART_BYTES;
+    size_t capacity = 0, length = 0;
+    uint8_t *plain = engine_scratch(service->engine, &capacity);
+    if (ring_get(engine_ring(service->engine), id, plain, capacity, &length) != RING_OK)
+        return NULL;
+    return plain;
 }
 
 /* Gathers the heads of the records above `after` in `listing`. Returns its length. */
-static size_t gather(struct service *service, uint64_t after, uint8_t *listing,
-                     ipc_FrameListing *out)
+static size_t gather(struct service *service, uint64_t after, ipc_FrameListing *out)
 {
     struct ring *ring = engine_ring(service->engine);
     size_t used = 0, length = 0;
     for (uint64_t id = after; (id = ring_next(ring, id, &length)) != 0;) {
-        if (read_record(service, id, length) != RING_OK)
+        uint8_t *plain = read_record(service, id);
+        if (plain == NULL)
             continue;
-        int outcome = listing_append(listing, SERVICE_LISTING_PLAIN, &used, service->plain, length);
-        wipe_plain(service, length);
+        int outcome = listing_append(service->listing, SERVICE_LISTING_PLAIN, &used, plain, length);
+        explicit_bzero(plain, length);
         if (outcome != FRAME_OK) {
             out->more = outcome == FRAME_TOO_LARGE;
             break;
@@ -152,13 +141,10 @@ const struct service_refusal *service_frame_list(struct service *service,
     if (ticket == NULL)
         return why;
     *out = (ipc_FrameListing){0};
-    uint8_t *listing = locked_alloc(SERVICE_LISTING_PLAIN);
-    if (listing == NULL)
-        return refuse(service, ipc_RefusalReason_FAILED, "no memory for a listing");
-    size_t length = gather(service, request->after, listing, out);
+    size_t length = gather(service, request->after, out);
     struct seal_label label = {SEAL_LISTING, request->after, out->frames, out->more};
-    seal_close(ticket->seal, &label, listing, length, service->sealed, SERVICE_PART_BYTES);
-    locked_free(listing, SERVICE_LISTING_PLAIN);
+    seal_close(ticket->seal, &label, service->listing, length, service->sealed, SERVICE_PART_BYTES);
+    explicit_bzero(service->listing, length);
     *blob = (struct service_blob){service->sealed, length + SEAL_OVERHEAD};
     return NULL;
 }
@@ -179,15 +165,15 @@ const struct service_refusal *service_frame_fetch(struct service *service,
     size_t parts = (length + SERVICE_PART_PLAIN - 1) / SERVICE_PART_PLAIN;
     if (request->part >= parts)
         return refuse(service, ipc_RefusalReason_NO_SUCH, "the frame has no such part");
-    if (read_record(service, request->frame, length) != RING_OK)
+    uint8_t *plain = read_record(service, request->frame);
+    if (plain == NULL)
         return refuse(service, ipc_RefusalReason_FAILED, "the frame cannot be read");
     size_t from = (size_t)request->part * SERVICE_PART_PLAIN;
     size_t size = length - from < SERVICE_PART_PLAIN ? length - from : SERVICE_PART_PLAIN;
     *out = (ipc_FramePart){request->frame, request->part, (uint32_t)parts};
     struct seal_label label = {SEAL_PART, out->frame, out->part, out->parts};
-    seal_close(ticket->seal, &label, service->plain + from, size, service->sealed,
-               SERVICE_PART_BYTES);
-    wipe_plain(service, length);
+    seal_close(ticket->seal, &label, plain + from, size, service->sealed, SERVICE_PART_BYTES);
+    explicit_bzero(plain, length);
     *blob = (struct service_blob){service->sealed, size + SEAL_OVERHEAD};
     return NULL;
 }
@@ -213,7 +199,7 @@ void service_ticket_ended(struct service *service, uint32_t number)
     struct service_ticket *ticket = number != 0 ? find(service, number) : NULL;
     if (ticket == NULL)
         return;
-    ticket->seal = seal_free(ticket->seal);
+    seal_reset(ticket->seal);
     ticket->number = 0;
 }
 

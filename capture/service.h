@@ -47,24 +47,29 @@ struct service_blob {
 };
 
 struct service_ticket {
-    uint32_t number; /* 0: free */
-    struct seal *seal;
+    uint32_t number;   /* 0: free */
+    struct seal *seal; /* reserved from the start */
 };
 
 struct service {
     struct engine *engine; /* the caller's */
     uint32_t session_uid;
     struct service_ticket tickets[SERVICE_TICKETS];
-    uint8_t *plain; /* locked: one record or listing at a time, wiped after each */
-    size_t plain_capacity;
-    uint8_t *sealed; /* SERVICE_PART_BYTES */
+    uint8_t *listing; /* SERVICE_LISTING_PLAIN, locked, wiped after each use */
+    uint8_t *sealed;  /* SERVICE_PART_BYTES */
     struct service_refusal refusal;
 };
 
-/* Prepares to serve the frames of `engine` to `session_uid`. Returns 0 or -errno. */
-int service_begin(struct service *service, struct engine *engine, uint32_t session_uid);
+/*
+ * Makes a service with all the locked memory that it will ever need: before the worker's lock.
+ * Returns 0 or -errno; service_end frees it in either case.
+ */
+int service_reserve(struct service *service);
 
-/* Forgets every ticket's key and frees what service_begin made. */
+/* Begins to serve the frames of `engine` to `session_uid`. */
+void service_begin(struct service *service, struct engine *engine, uint32_t session_uid);
+
+/* Forgets every ticket's key and frees what service_reserve made. */
 void service_end(struct service *service);
 
 const struct service_refusal *service_session_key(struct service *service,

@@ -30,7 +30,8 @@ void test_engine_start(struct test_engine *test, const struct engine_config *con
                             config->deny.count > 0, why, sizeof(why));
     if (outcome != X11_OK)
         fail_msg("x11_start: %d, %s", outcome, why);
-    assert_int_equal(engine_new(&test->engine, config, test->x11, test->picture), ENGINE_OK);
+    assert_int_equal(engine_new(&test->engine), 0);
+    assert_int_equal(engine_begin(test->engine, config, test->x11, test->picture), ENGINE_OK);
     assert_int_equal(frame_canvas_new(&test->canvas), 0);
     assert_int_equal(test_engine_settle(test, 0), ENGINE_OK);
 }

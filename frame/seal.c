@@ -25,15 +25,39 @@ struct seal {
     int complete;
 };
 
-static int seal_new(struct seal **out)
+int seal_reserve(struct seal **out)
 {
     if (sodium_init() < 0)
         return -EIO;
     struct seal *seal = secret_alloc(sizeof(*seal));
     if (seal == NULL)
         return -errno;
-    crypto_kx_keypair(seal->public_key, seal->secret_key);
     *out = seal;
+    return 0;
+}
+
+void seal_reset(struct seal *seal)
+{
+    sodium_memzero(seal, sizeof(*seal));
+}
+
+int seal_accept_into(struct seal *seal, uint32_t ticket,
+                     const uint8_t theirs[SEAL_PUBLIC_KEY_BYTES],
+                     uint8_t ours[SEAL_PUBLIC_KEY_BYTES])
+{
+    if (seal->complete)
+        return -EINVAL;
+    crypto_kx_keypair(seal->public_key, seal->secret_key);
+    /* Fails for points of small order, with which the key would be known to all. */
+    if (crypto_kx_server_session_keys(seal->receive_key, seal->send_key, seal->public_key,
+                                      seal->secret_key, theirs) != 0) {
+        seal_reset(seal);
+        return SEAL_REFUSED;
+    }
+    sodium_memzero(seal->secret_key, sizeof(seal->secret_key));
+    memcpy(ours, seal->public_key, sizeof(seal->public_key));
+    seal->ticket = ticket;
+    seal->complete = 1;
     return 0;
 }
 
@@ -41,29 +65,24 @@ int seal_accept(struct seal **out, uint32_t ticket, const uint8_t theirs[SEAL_PU
                 uint8_t ours[SEAL_PUBLIC_KEY_BYTES])
 {
     struct seal *seal = NULL;
-    int error = seal_new(&seal);
-    if (error != 0)
-        return error;
-    /* Fails for points of small order, with which the key would be known to all. */
-    if (crypto_kx_server_session_keys(seal->receive_key, seal->send_key, seal->public_key,
-                                      seal->secret_key, theirs) != 0) {
+    int outcome = seal_reserve(&seal);
+    if (outcome != 0)
+        return outcome;
+    outcome = seal_accept_into(seal, ticket, theirs, ours);
+    if (outcome == 0)
+        *out = seal;
+    else
         seal_free(seal);
-        return SEAL_REFUSED;
-    }
-    sodium_memzero(seal->secret_key, sizeof(seal->secret_key));
-    memcpy(ours, seal->public_key, sizeof(seal->public_key));
-    seal->ticket = ticket;
-    seal->complete = 1;
-    *out = seal;
-    return 0;
+    return outcome;
 }
 
 int seal_offer(struct seal **out, uint8_t ours[SEAL_PUBLIC_KEY_BYTES])
 {
     struct seal *seal = NULL;
-    int error = seal_new(&seal);
+    int error = seal_reserve(&seal);
     if (error != 0)
         return error;
+    crypto_kx_keypair(seal->public_key, seal->secret_key);
     memcpy(ours, seal->public_key, sizeof(seal->public_key));
     *out = seal;
     return 0;

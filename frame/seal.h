@@ -56,6 +56,17 @@ int seal_accept(struct seal **out, uint32_t ticket, const uint8_t theirs[SEAL_PU
                 uint8_t ours[SEAL_PUBLIC_KEY_BYTES]);
 
 /*
+ * The same in two steps, for a process that cannot get secret memory any more when a ticket comes:
+ * seal_reserve makes a seal that opens and closes nothing (0 or -errno); seal_accept_into gives it
+ * its keys (0 or SEAL_REFUSED; -EINVAL if it has some); seal_reset wipes them, for the next ticket.
+ */
+int seal_reserve(struct seal **out);
+int seal_accept_into(struct seal *seal, uint32_t ticket,
+                     const uint8_t theirs[SEAL_PUBLIC_KEY_BYTES],
+                     uint8_t ours[SEAL_PUBLIC_KEY_BYTES]);
+void seal_reset(struct seal *seal);
+
+/*
  * The ticket program's side, first half: makes a key pair and writes the public key to be sent to
  * `ours`. Returns 0 with a seal that seal_complete must finish, or -errno.
  */
