@@ -22,7 +22,7 @@ struct attack {
     const char *name;
     /* Returns 0 if it succeeded (a breach), else a negative errno. */
     int (*run)(const struct attack_target *target);
-    bool control; /* succeeds unconfined, on every kernel that has the call */
+    bool control; /* succeeds unconfined, also in a chroot, on every kernel that has the call */
     bool deep;    /* refused by the other layers even where the filter would let it pass */
 };
 

@@ -352,7 +352,7 @@ const struct attack attacks_calls[] = {
     {"fsopen", do_fsopen, true, true},
     {"open_tree", do_open_tree, true, true},
     {"mount_setattr", do_mount_setattr, true, true},
-    {"unshare CLONE_NEWUSER", unshare_user, true, false},
+    {"unshare CLONE_NEWUSER", unshare_user, false, false},
     {"unshare CLONE_NEWNS", unshare_mount, true, true},
     {"unshare CLONE_NEWNET", unshare_net, true, true},
     {"unshare CLONE_FILES", unshare_files, true, false},

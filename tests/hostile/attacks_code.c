@@ -234,7 +234,7 @@ const struct attack attacks_code[] = {
     {"clone", by_clone, true, false},
     {"clone3", by_clone3, true, false},
     {"clone thread", by_thread, true, false},
-    {"clone CLONE_NEWUSER", in_new_user_namespace, true, false},
+    {"clone CLONE_NEWUSER", in_new_user_namespace, false, false},
 #ifdef __x86_64__
     {"x32 entry", by_x32, false, false},
     {"int 0x80 entry", by_int80, true, false},
