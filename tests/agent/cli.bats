@@ -15,6 +15,9 @@ setup_file() {
     chmod 755 "$FOLDER"
     mkdir "$FOLDER/bin"
     cp "$CLOISTER_BIN"/cloister* "$FOLDER/bin/"
+    chgrp cloister-ticket "$FOLDER/bin/cloister-ticket"
+    chmod 2755 "$FOLDER/bin/cloister-ticket"
+    setcap cap_ipc_lock=ep "$FOLDER/bin/cloister-ticket"
     cookie=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     xauth -f "$FOLDER/server-xauthority" add :0 . "$cookie"
     Xvfb -displayfd 5 -screen 0 640x480x24 -auth "$FOLDER/server-xauthority" 5> "$FOLDER/display" > /dev/null 2>&1 3>&- 4>&- &
@@ -165,6 +168,15 @@ is() { [ "$(field "$1")" = "$2" ]; }
     [ "$status" -eq 8 ]
     [[ "$stderr" == "cloister: pause: "* ]]
     is "s['capture']['phase']" capturing
+}
+
+@test "ticket: cloister becomes the setgid program, which the door lets in" {
+    run --separate-stderr as $OWNER ticket --list --json
+    echo "$status $stderr"
+    [ "$status" -eq 0 ]
+    python3 -c 'import json, sys; json.loads(sys.argv[1])' "$output"
+    run --separate-stderr as $OWNER ticket --yes --wrong
+    [ "$status" -eq 2 ]
 }
 
 @test "identity: the same for everybody" {
