@@ -112,7 +112,8 @@ static void progress(struct enrolment *e, const ipc_UplinkStatus *uplink)
     const struct words *phase = words_uplink_phase(uplink->phase);
     const struct words *reason = words_uplink_reason(uplink->reason);
     const char *say = uplink->reason ? reason->sentence : phase->sentence;
-    if (say == e->said)
+    /* Between two attempts that fail alike, what is done meanwhile is no news. */
+    if (say == e->said || (e->said && !uplink->reason))
         return;
     e->said = say;
     fprintf(stderr, "Waiting for the console: %s%s%s\n", say, uplink->detail[0] ? ": " : "",

@@ -111,10 +111,12 @@ static void print_proof(const struct status_proof *proof)
         printf("    DISAGREES %s\n", proof->finding[i]);
 }
 
-static void print_worker(const ipc_WorkerStatus *worker, const struct status_proof *proof,
-                         uint64_t now_ms)
+static void print_worker(const ipc_StatusReply *reply, const ipc_WorkerStatus *worker,
+                         const struct status_proof *proof, uint64_t now_ms)
 {
-    printf("  %-10s  %s", command_safe(worker->name), words_worker_state(worker->state)->sentence);
+    bool rests = worker->state == ipc_WORKER_DOWN && !status_worker_is_down(reply, worker);
+    printf("  %-10s  %s", command_safe(worker->name),
+           rests ? "at rest" : words_worker_state(worker->state)->sentence);
     if (worker->pid)
         printf(", pid %u, uid %u", worker->pid, worker->uid);
     if (worker->state != ipc_WORKER_DISABLED && worker->since_ms) {
@@ -155,7 +157,7 @@ void status_print_text(const struct status *status, uint64_t now_ms)
         print_proof(&status->broker);
     }
     for (size_t i = 0; i < reply->workers_count; i++)
-        print_worker(&reply->workers[i], &status->workers[i], now_ms);
+        print_worker(reply, &reply->workers[i], &status->workers[i], now_ms);
     if (status->unproved)
         printf("Kernel        not compared: %s\n", status->unproved);
 }
