@@ -134,20 +134,17 @@ class Agent:
             raise Failure(f"{failure}\n{self.log()}") from None
 
     def processes(self):
-        """{pid: command name} of every process whose program lies in this agent's bin/."""
+        """{pid: program} of every process whose program lies in this agent's bin/."""
+        names = {os.stat(os.path.join(self.bin, n)).st_ino: n for n in os.listdir(self.bin)}
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
-                    comm = f.read().strip()
-                if os.stat(f"/proc/{pid}/exe").st_ino in self._inodes():
-                    found[int(pid)] = comm
+                name = names.get(os.stat(f"/proc/{pid}/exe").st_ino)
             except OSError:
                 continue
+            if name:
+                found[int(pid)] = name
         return found
-
-    def _inodes(self):
-        return {os.stat(os.path.join(self.bin, n)).st_ino for n in os.listdir(self.bin)}
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -149,6 +149,15 @@ def show_isolation(rows):
              f"{row['landlock_abi'] or '':>9}  {' '.join(row['namespaces'])}")
 
 
+def clear_earlier(folder):
+    """What an earlier demo left here, and nothing else."""
+    shutil.rmtree(os.path.join(folder, "ticket"), ignore_errors=True)
+    for name in ("ticket.age", "helpdesk.key", "summary.json"):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            os.unlink(path)
+
+
 def make_key(folder):
     key = os.path.join(folder, "helpdesk.key")
     subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
@@ -200,6 +209,7 @@ def main():
     out = parser.parse_args().out
     folder = os.path.abspath(out) if out else tempfile.mkdtemp(prefix="cloister-demo-")
     os.makedirs(folder, exist_ok=True)
+    clear_earlier(folder)
     cleanup, summary, status = [], None, 1
     try:
         summary = run(folder, cleanup)
