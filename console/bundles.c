@@ -49,10 +49,13 @@ static int read_row(sqlite3_stmt *s, struct bundle *out)
 static int read_one(sqlite3_stmt *s, struct bundle *out)
 {
     int result = store_step(s);
-    if (result == 1)
+    if (result == 1) {
         result = read_row(s, out);
-    else if (result == 0)
+        if (!result && store_step(s) == 1)
+            result = BUNDLES_AMBIGUOUS;
+    } else if (result == 0) {
         result = BUNDLES_UNKNOWN;
+    }
     store_done(s);
     return result;
 }
@@ -72,7 +75,7 @@ static int find_ticket_id(struct store *store, const char *text, struct bundle *
     size_t got = 0;
     if (sodium_hex2bin(ticket, sizeof(ticket), text, 32, NULL, &got, NULL) || got != sizeof(ticket))
         return BUNDLES_UNKNOWN;
-    sqlite3_stmt *s = store_prepare(store, SELECT "WHERE b.ticket = ? ORDER BY b.id LIMIT 1");
+    sqlite3_stmt *s = store_prepare(store, SELECT "WHERE b.ticket = ? LIMIT 2");
     store_bind_blob(s, 1, ticket, sizeof(ticket));
     return read_one(s, out);
 }

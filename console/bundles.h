@@ -20,6 +20,7 @@
 
 enum bundles_outcome {
     BUNDLES_UNKNOWN = 1,
+    BUNDLES_AMBIGUOUS, /* two machines chose the same ticket id */
 };
 
 struct bundle {
@@ -51,7 +52,7 @@ int bundles_get(struct store *store, const uint8_t machine[32], const uint8_t ti
                 struct bundle *out);
 
 /* Reads a bundle by ticket number ("T-000123" or "123") or, complete or not, by its ticket id (32
- * hexadecimal digits). 0, BUNDLES_UNKNOWN, or -errno. */
+ * hexadecimal digits). 0, BUNDLES_UNKNOWN, BUNDLES_AMBIGUOUS, or -errno. */
 int bundles_find(struct store *store, const char *text, struct bundle *out);
 
 /* Calls `row` for every bundle, oldest first, until it returns non-zero. 0 or -errno. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "certificate.h"
@@ -115,6 +117,9 @@ int command_serve(int argc, char **argv)
     }
     if (!check(&config))
         return EXIT_USAGE;
+    /* The server holds private keys: no core file, and nobody of the same user reads its memory. */
+    prctl(PR_SET_DUMPABLE, 0);
+    umask(077);
     log_setup("cloister-console", !isatty(STDERR_FILENO) && getenv("JOURNAL_STREAM") != NULL);
     return serve(&config);
 }

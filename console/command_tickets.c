@@ -232,7 +232,10 @@ static int ticket(struct admin *a, const char *name, const struct ticket_options
     if (result < 0)
         return EXIT_FAILED;
     if (result) {
-        fprintf(stderr, "cloister-console: no such ticket\n");
+        fprintf(stderr, "cloister-console: %s\n",
+                result == BUNDLES_AMBIGUOUS
+                    ? "two machines have a ticket of this id: use the number"
+                    : "no such ticket");
         return EXIT_NOT_FOUND;
     }
     if (!t->out)

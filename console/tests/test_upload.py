@@ -164,6 +164,7 @@ class Refused(ConsoleTest):
         two = other.upload(Bundle(other.key, b"two", ticket=ticket))
         self.assertNotEqual(one["number"], two["number"])
         self.assertEqual(stored(self.console, two["number"]), b"two")
+        self.console.admin("ticket", ticket.hex(), status=3)
 
     def test_too_large(self):
         b = Bundle(self.agent.key, bytes(4 * 2**20 + 1))
