@@ -55,6 +55,7 @@ function(cloister_policy name)
     set(set ${A_SET}_policies)
   endif()
   set_property(GLOBAL APPEND PROPERTY CLOISTER_${set} ${id})
+  set_property(GLOBAL APPEND PROPERTY CLOISTER_${set}_FILES ${policy})
   set_property(GLOBAL APPEND PROPERTY CLOISTER_POLICY_SETS ${set})
 endfunction()
 
@@ -85,6 +86,17 @@ function(cloister_gather_policies set)
   target_include_directories(${set} PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 endfunction()
 
+# build/policy-reasons.md: every dangerous entry of the product's policies and why it is there.
+function(cloister_policy_reasons)
+  get_property(files GLOBAL PROPERTY CLOISTER_policies_FILES)
+  set(out ${CMAKE_BINARY_DIR}/policy-reasons.md)
+  add_custom_command(OUTPUT ${out}
+    COMMAND policyc reasons ${files} ${out}
+    DEPENDS policyc ${files} ${CMAKE_SOURCE_DIR}/sandbox/process.policy
+      ${CMAKE_SOURCE_DIR}/sandbox/worker.policy VERBATIM)
+  add_custom_target(policy_reasons ALL DEPENDS ${out})
+endfunction()
+
 function(cloister_gather_all_policies)
   get_property(sets GLOBAL PROPERTY CLOISTER_POLICY_SETS)
   list(APPEND sets policies)
@@ -92,6 +104,7 @@ function(cloister_gather_all_policies)
   foreach(set IN LISTS sets)
     cloister_gather_policies(${set})
   endforeach()
+  cloister_policy_reasons()
 endfunction()
 
 cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL cloister_gather_all_policies)

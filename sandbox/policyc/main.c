@@ -1,11 +1,12 @@
 /*
  * policyc: compiles a policy file (docs/policy-language.md) at build time.
  *
- *   policyc [--overlay FILE] [--libraries LDD_OUTPUT] MODE POLICY OUTPUT
+ *   policyc [--overlay FILE] [--libraries LDD_OUTPUT] filter|header|table POLICY OUTPUT
+ *   policyc reasons POLICY... OUTPUT
  *
- * MODE is filter (the worker's C file), header (its declaration), table (the monitor's and the
- * launcher's C file) or reasons (Markdown). Exit status: 0, 1 for errors in the policy (each is
- * printed as file:line), 2 for anything else.
+ * filter: the worker's C file; header: its declaration; table: the monitor's and the launcher's C
+ * file; reasons: every dangerous entry and why it is there, as Markdown. Exit status: 0, 1 for
+ * errors in the policy (each is printed as file:line), 2 for anything else.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static struct document document;
 static int usage(void)
 {
     fprintf(stderr, "usage: policyc [--overlay FILE] [--libraries FILE] "
-                    "filter|header|table|reasons POLICY OUTPUT\n");
+                    "filter|header|table POLICY OUTPUT\n"
+                    "       policyc reasons POLICY... OUTPUT\n");
     return 2;
 }
 
@@ -44,30 +46,39 @@ static const char *overlay_name(const char *file)
     return name;
 }
 
-static int write_output(const char *mode, const char *file)
+static void compile(const char *file, const char *overlay, const char *libraries)
 {
-    FILE *out = fopen(file, "we");
-    if (out == NULL) {
-        fprintf(stderr, "policyc: %s: %s\n", file, strerror(errno));
-        return 2;
+    memset(&document, 0, sizeof(document));
+    document.file = file;
+    document_read(&document, file, false);
+    if (overlay != NULL) {
+        document.overlay = overlay_name(overlay);
+        document_read(&document, overlay, true);
     }
-    int known = 1;
+    if (libraries != NULL)
+        document_add_libraries(&document, libraries);
+    document_check(&document);
+}
+
+static void write_mode(const char *mode, FILE *out)
+{
     if (strcmp(mode, "filter") == 0)
         output_filter(&document, out);
     else if (strcmp(mode, "header") == 0)
         output_filter_header(&document, out);
     else if (strcmp(mode, "table") == 0)
         output_table(&document, out);
-    else if (strcmp(mode, "reasons") == 0)
-        output_reasons(&document, out);
     else
-        known = 0;
-    int failed = ferror(out);
-    if (fclose(out) != 0 || failed || !known || document.errors != 0) {
-        remove(file);
-        return known ? 1 : usage();
-    }
-    return 0;
+        output_reasons(&document, out);
+}
+
+static bool is_mode(const char *mode)
+{
+    static const char *const modes[] = {"filter", "header", "table", "reasons"};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+        if (strcmp(modes[i], mode) == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -83,18 +94,23 @@ int main(int argc, char **argv)
         else
             return usage();
     }
-    if (argc - i != 3)
+    const char *mode = argc - i < 3 ? "" : argv[i++];
+    if (!is_mode(mode) || (argc - i > 2 && strcmp(mode, "reasons") != 0))
         return usage();
-    document.file = argv[i + 1];
-    document_read(&document, document.file, false);
-    if (overlay != NULL) {
-        document.overlay = overlay_name(overlay);
-        document_read(&document, overlay, true);
+    const char *output = argv[argc - 1];
+    FILE *out = fopen(output, "we");
+    unsigned errors = 0;
+    for (; out != NULL && i < argc - 1; i++) {
+        compile(argv[i], overlay, libraries);
+        if (document.errors == 0)
+            write_mode(mode, out);
+        errors += document.errors;
     }
-    if (libraries != NULL)
-        document_add_libraries(&document, libraries);
-    document_check(&document);
-    if (document.errors != 0)
-        return 1;
-    return write_output(argv[i], argv[i + 2]);
+    if (out == NULL || ferror(out) || fclose(out) != 0) {
+        fprintf(stderr, "policyc: %s: %s\n", output, strerror(errno));
+        return 2;
+    }
+    if (errors != 0)
+        remove(output);
+    return errors != 0;
 }

@@ -44,6 +44,11 @@ void dangerous(struct line *line, const char *why_dangerous)
                  line->text, why_dangerous);
         return;
     }
+    size_t n = document->reason_count;
+    const struct reason *last = n > 0 ? &document->reasons[n - 1] : NULL;
+    if (last != NULL && last->place.file == line->place.file &&
+        last->place.line == line->place.line)
+        return; /* one line, several dangerous calls */
     if (document->reason_count == DOCUMENT_REASONS_MAX) {
         complain(document, line->place, "too many dangerous entries");
         return;

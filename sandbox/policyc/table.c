@@ -128,13 +128,23 @@ static const char *base_name(const char *file)
     return slash == NULL ? file : slash + 1;
 }
 
+/* A cell of a Markdown table, where | would end it. */
+static void print_cell(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++)
+        fprintf(out, *text == '|' ? "\\%c" : "%c", *text);
+}
+
 void output_reasons(const struct document *document, FILE *out)
 {
     fprintf(out, "## %s\n\n| where | entry | why |\n|---|---|---|\n", document->kind.text);
     for (size_t i = 0; i < document->reason_count; i++) {
         const struct reason *reason = &document->reasons[i];
-        fprintf(out, "| %s:%u | `%s` | %s |\n", base_name(reason->place.file), reason->place.line,
-                reason->entry, reason->why);
+        fprintf(out, "| %s:%u | `", base_name(reason->place.file), reason->place.line);
+        print_cell(reason->entry, out);
+        fprintf(out, "` | ");
+        print_cell(reason->why, out);
+        fprintf(out, " |\n");
     }
     fprintf(out, "\n");
 }
