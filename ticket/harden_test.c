@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -30,10 +31,10 @@ enum { ALLOWED = 42, DENIED = 43, BROKEN = 44 };
 
 static void *sleeper(void *context)
 {
-    (void)context;
-    for (;;)
-        pause();
-    return NULL;
+    /* As the program's own threads, it waits by a call that the filter allows. */
+    while (poll(NULL, 0, -1) < 0 && errno == EINTR)
+        continue;
+    return context;
 }
 
 static void must(int result, const char *step)
@@ -202,7 +203,8 @@ static void honest_work_goes_on(void **state)
 {
     (void)state;
     int status = run_protected(honest_work);
-    assert_true(WIFEXITED(status));
+    if (!WIFEXITED(status))
+        fail_msg("ended by signal %d", WTERMSIG(status));
     assert_int_equal(WEXITSTATUS(status), ALLOWED);
 }
 
@@ -281,7 +283,12 @@ static void a_missing_layer_stops_it(void **state)
 {
     (void)state;
     int (*const checks[])(void) = {late_files, unlocked_memory};
-    for (int i = 0; i < 2; i++) {
+#ifdef CLOISTER_SANITIZE
+    const int count = 1; /* AddressSanitizer makes mlockall do nothing */
+#else
+    const int count = 2;
+#endif
+    for (int i = 0; i < count; i++) {
         int status;
         pid_t child = fork();
         if (child == 0)
