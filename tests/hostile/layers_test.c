@@ -64,6 +64,22 @@ static const struct broken layers[] = {
 
 #define LAYERS (sizeof(layers) / sizeof(layers[0]))
 
+static void run_outer(struct outcome *outcome, const char *mode, const char *attack,
+                      const struct sock_filter *outer, unsigned short length)
+{
+    char where[400];
+    snprintf(where, sizeof(where), "%s %s %s", starter_other_channel(), starter_x11(),
+             starter_runtime());
+    struct start start = {
+        .policy = cloister_policies[0],
+        .folder = HOSTILE_FOLDER "/probe",
+        .arguments = {mode, "1", where, attack},
+        .outer = outer,
+        .outer_length = length,
+    };
+    starter_run(outcome, &start);
+}
+
 /* Runs the probe with one call replaced by an errno. 0 is a lie. */
 static void run_broken(struct outcome *outcome, long number, uint32_t argument, uint32_t error,
                        const char *attack)
@@ -82,21 +98,12 @@ static void run_broken(struct outcome *outcome, long number, uint32_t argument, 
         with_argument[4],
         with_argument[5],
     };
-    char where[400];
-    snprintf(where, sizeof(where), "%s %s %s", starter_other_channel(), starter_x11(),
-             starter_runtime());
-    struct start start = {
-        .policy = cloister_policies[0],
-        .folder = HOSTILE_FOLDER "/probe",
-        .arguments = {"lock", "1", where, attack},
-        .outer = number < 0        ? NULL
-                 : argument == ANY ? without
-                                   : with_argument,
-        .outer_length = argument == ANY ? 4 : 6,
-    };
-    starter_run(outcome, &start);
+    run_outer(outcome, "lock", attack,
+              number < 0        ? NULL
+              : argument == ANY ? without
+                                : with_argument,
+              argument == ANY ? 4 : 6);
 }
-
 static int did_not_start(const struct outcome *outcome)
 {
     return outcome->wait_status != 0 && strstr(outcome->log, "locked tasks") == NULL;
@@ -141,6 +148,24 @@ static void a_layer_that_lies_ends_the_start(void **state)
     for (size_t i = 0; i < LAYERS; i++)
         wrong += layers[i].lies && !expect_refusal(&layers[i], 0);
     assert_int_equal(wrong, 0);
+}
+
+static void the_lock_notices_what_was_done_before(void **state)
+{
+    (void)state;
+    static const char *const spoils[][2] = {
+        {"spoil-thread", "single thread: "}, {"spoil-diverged", "credentials: "},
+        {"spoil-file", "descriptors: "},     {"spoil-folder", "descriptors: "},
+        {"spoil-path", "descriptors: "},     {"spoil-dumpable", "process: "},
+        {"spoil-parent", "process: "},
+    };
+    for (size_t i = 0; i < sizeof(spoils) / sizeof(spoils[0]); i++) {
+        struct outcome outcome;
+        run_outer(&outcome, spoils[i][0], NULL, NULL, 0);
+        if (!did_not_start(&outcome) ||
+            strncmp(outcome.log, spoils[i][1], strlen(spoils[i][1])) != 0)
+            fail_msg("%s: status 0x%x, %s", spoils[i][0], outcome.wait_status, outcome.log);
+    }
 }
 
 static void without_mdwe_it_starts_and_says_so(void **state)
@@ -200,6 +225,7 @@ int main(void)
         cmocka_unit_test(unbroken_it_starts),
         cmocka_unit_test(a_layer_that_fails_ends_the_start),
         cmocka_unit_test(a_layer_that_lies_ends_the_start),
+        cmocka_unit_test(the_lock_notices_what_was_done_before),
         cmocka_unit_test(without_mdwe_it_starts_and_says_so),
         cmocka_unit_test(without_mdwe_no_code_is_made),
         cmocka_unit_test(without_secretmem_it_starts_and_says_so),

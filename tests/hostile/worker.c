@@ -4,16 +4,22 @@
  *
  *   argv: MODE VICTIM "OTHER_CHANNEL X11 RUNTIME" [ATTACK]
  *
- * MODE "lock" locks fully, "files" stops before the filter, so that the other layers stand alone,
- * "wait" locks, tells its report and waits for the end of its life pipe. Without an attack it tells
- * its report. Exit status: 0 the attack succeeded, 1 to 199 its errno,
- * HOSTILE_* otherwise.
+ * MODE "lock" locks fully, "spoil-..." does first what the lock must notice, "files" stops before
+ * the filter, so that the other layers stand alone, "wait" locks, tells its report and waits for
+ * the end of its life pipe. Without an attack it tells its report. Exit status: 0 the attack
+ * succeeded, 1 to 199 its errno, HOSTILE_* otherwise.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include HOSTILE_HEADER
@@ -40,21 +46,67 @@ static int say(const char *stage, int error)
     return n > 0 && write(2, line, (size_t)n) == n ? HOSTILE_NOT_LOCKED : HOSTILE_BROKEN;
 }
 
+static atomic_bool diverged;
+
+static void *diverge(void *nothing)
+{
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {1, &allow};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+        atomic_store(&diverged, true);
+    return wait_forever(nothing);
+}
+
+static pthread_t start_thread(void *(*run)(void *))
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run, NULL) != 0)
+        _exit(HOSTILE_BROKEN);
+    return thread;
+}
+
+/* What a careless or hostile worker may have done before sandbox_files. */
+static void spoil_files(const char *mode)
+{
+    if (strcmp(mode, "spoil-thread") == 0)
+        start_thread(wait_forever);
+}
+
+/* ... and before sandbox_lock. */
+static void spoil_lock(const char *mode)
+{
+    if (strcmp(mode, "spoil-diverged") == 0) {
+        start_thread(diverge);
+        while (!atomic_load(&diverged))
+            sched_yield();
+    } else if (strcmp(mode, "spoil-file") == 0) {
+        open("/proc/self/status", O_RDONLY);
+    } else if (strcmp(mode, "spoil-folder") == 0) {
+        open("/proc", O_RDONLY | O_DIRECTORY);
+    } else if (strcmp(mode, "spoil-path") == 0) {
+        open("/", O_PATH);
+    } else if (strcmp(mode, "spoil-dumpable") == 0) {
+        prctl(PR_SET_DUMPABLE, 1);
+    } else if (strcmp(mode, "spoil-parent") == 0) {
+        prctl(PR_SET_PDEATHSIG, 0);
+    }
+}
+
 static int lock(const char *mode, const char *runtime, struct sandbox_report *report)
 {
     int error = sandbox_early();
     if (error != 0)
         return say("early", error);
     sandbox_variable("runtime", runtime);
+    spoil_files(mode);
     error = sandbox_files(&HOSTILE_FILTER, report);
     if (error != 0)
         return say(report->stage, error);
-    pthread_t thread;
     for (int i = 0; i < THREADS; i++)
-        if (pthread_create(&thread, NULL, wait_forever, NULL) != 0)
-            return HOSTILE_BROKEN;
+        start_thread(wait_forever);
     if (strcmp(mode, "files") == 0)
         return 0;
+    spoil_lock(mode);
     error = sandbox_lock(&HOSTILE_FILTER, report);
     return error == 0 ? 0 : say(report->stage, error);
 }
