@@ -1,7 +1,7 @@
 /*
  * What a frame costs, measured through the engine on a real X server with real programs:
  *
- *     capture_bench WIDTH HEIGHT TRIGGERS [video]
+ *     capture_bench WIDTH HEIGHT TRIGGERS [video|cpu]
  *
  * starts Xvfb with openbox and two shells in xterms, in which commands are typed and windows moved,
  * presses F2 for each trigger, and prints JSON lines: medians over the triggers, in
@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "test_engine.h"
@@ -28,7 +29,7 @@
 
 static struct test_engine test;
 static unsigned width = 1920, height = 1080, triggers = 100;
-static int video;
+static int video, cpu;
 static uint64_t grab_us[TRIGGERS_MAX], total_us[TRIGGERS_MAX], bytes[TRIGGERS_MAX];
 static uint64_t delta_bytes[TRIGGERS_MAX];
 static unsigned deltas;
@@ -165,6 +166,49 @@ static void one(unsigned i, unsigned *stored)
         delta_bytes[deltas++] = cost->bytes;
 }
 
+/* Processor time that another process has used, in us. */
+static uint64_t cpu_of(pid_t pid)
+{
+    char path[32], text[512];
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    fclose(file);
+    const char *after = strrchr(text, ')');
+    assert_int_equal(
+        sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+        2);
+    return (user + system) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* 5 triggers a second for CPU_SECONDS, with something to see for each: 1000 is one core. */
+#define CPU_SECONDS 20U
+
+static void bench_cpu(void)
+{
+    uint64_t before[2] = {cpu_of(test.display.server), 0}, used[2];
+    test_display_run(&test.display, "xdotool key --repeat 100 --delay 200 F12");
+    used[0] = cpu_of(test.display.server) - before[0];
+    struct engine_config config = test_engine_config();
+    test_engine_start(&test, &config);
+    before[0] = cpu_of(test.display.server);
+    before[1] = clock_us(CLOCK_THREAD_CPUTIME_ID);
+    test_display_spawn(&test.display, "xdotool key --repeat 100 --delay 200 F12");
+    uint64_t end = clock_ms() + CPU_SECONDS * 1000;
+    while (clock_ms() < end)
+        test_engine_settle(&test, 500);
+    uint64_t server = cpu_of(test.display.server) - before[0];
+    server = server > used[0] ? server - used[0] : 0;
+    used[1] = clock_us(CLOCK_THREAD_CPUTIME_ID) - before[1];
+    struct engine_status status;
+    engine_status(test.engine, &status);
+    print("frames in 20 s", status.frames, "frames");
+    print("capture at 5 triggers a second", used[1] / (CPU_SECONDS * 1000), "permille of a core");
+    print("X server's share of it", server / (CPU_SECONDS * 1000), "permille of a core");
+}
+
 static void bench(void **state)
 {
     (void)state;
@@ -175,6 +219,12 @@ static void bench(void **state)
     test_display_xvfb(&test.display, width, height);
     make_script();
     desktop();
+    if (cpu) {
+        bench_cpu();
+        test_engine_stop(&test);
+        remove(script);
+        return;
+    }
     test_engine_start(&test, &config);
     unsigned stored = 0;
     for (unsigned i = 0; i < triggers; i++)
@@ -204,8 +254,9 @@ int main(int argc, char **argv)
     if (argc > 3)
         triggers = (unsigned)atoi(argv[3]);
     video = argc > 4 && strcmp(argv[4], "video") == 0;
+    cpu = argc > 4 && strcmp(argv[4], "cpu") == 0;
     if (width < 800 || height < 600 || triggers == 0 || triggers > TRIGGERS_MAX) {
-        fprintf(stderr, "usage: capture_bench WIDTH HEIGHT TRIGGERS [video]\n");
+        fprintf(stderr, "usage: capture_bench WIDTH HEIGHT TRIGGERS [video|cpu]\n");
         return 2;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(bench)};
