@@ -71,7 +71,7 @@ static void give_up_locking(void)
     if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || syscall(SYS_capset, &head, data) != 0)
         _exit(97);
     void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mlock(page, 4096) == 0)
+    if (syscall(SYS_mlock, page, 4096) == 0)
         _exit(96);
 }
 

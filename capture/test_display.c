@@ -76,8 +76,15 @@ void test_display_xvfb(struct test_display *display, unsigned width, unsigned he
     test_display_start(display, argv);
 }
 
+/* Asks first: a program may have children of its own to end. */
 static void end(pid_t pid)
 {
+    kill(pid, SIGTERM);
+    for (int waited = 0; waited < 3000; waited += 10) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            return;
+        poll(NULL, 0, 10);
+    }
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
 }

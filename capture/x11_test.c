@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,52 @@ static void the_cookie_opens_the_door(void **state)
     remove(path);
 }
 
+/* The number of the display that weston says it listens on, once it does. */
+static int weston_display(const char *log)
+{
+    const char *says = "xserver listening on display :";
+    for (int waited = 0; waited < 20000; waited += 20) {
+        char line[512];
+        FILE *file = fopen(log, "r");
+        while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+            const char *at = strstr(line, says);
+            if (at != NULL) {
+                fclose(file);
+                return atoi(at + strlen(says));
+            }
+        }
+        if (file != NULL)
+            fclose(file);
+        poll(NULL, 0, 20);
+    }
+    fail_msg("weston does not start Xwayland");
+    return -1;
+}
+
+static void xwayland_is_told_from_x11(void **state)
+{
+    (void)state;
+    memset(&test, 0, sizeof(test));
+    if (access("/usr/bin/weston", X_OK) != 0 || access("/usr/bin/Xwayland", X_OK) != 0)
+        skip();
+    char folder[] = "/tmp/cloister-weston-XXXXXX", log[64], command[256], why[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(log, sizeof(log), "%s/log", folder);
+    setenv("XDG_RUNTIME_DIR", folder, 1);
+    snprintf(command, sizeof(command),
+             "weston --backend=headless-backend.so --xwayland --no-config --idle-time=0 --log=%s",
+             log);
+    test_display_spawn(&test.display, command);
+    snprintf(test.display.path, sizeof(test.display.path), "/tmp/.X11-unix/X%d",
+             weston_display(log));
+    int outcome = outcome_of_start(NULL, why, sizeof(why));
+    test_display_stop(&test.display);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(outcome, X11_WAYLAND);
+    assert_string_equal(why, "Wayland");
+}
+
 static void a_server_that_is_not_there_is_said_so(void **state)
 {
     (void)state;
@@ -206,6 +253,7 @@ int main(void)
         ON(other_depths_are_refused),
         ON(a_server_without_shared_memory_is_refused),
         ON(the_cookie_opens_the_door),
+        ON(xwayland_is_told_from_x11),
         ON(a_server_that_is_not_there_is_said_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
