@@ -18,6 +18,12 @@
 #include "show.h"
 #include "ticket_exit.h"
 
+static const char version[] = "cloister-ticket " CLOISTER_VERSION
+#ifdef CLOISTER_SANITIZE
+                              " (overlay: sanitizer)"
+#endif
+                              "\n";
+
 static int cannot(const char *step, int error)
 {
     fprintf(stderr, "cloister-ticket: cannot protect itself: %s: %s\n", step, strerror(-error));
@@ -96,7 +102,7 @@ int main(int argc, char **argv)
     if (options_parse(&options, argc, argv, complaint, sizeof(complaint)))
         return complain_usage(complaint);
     if (options.help || options.version) {
-        fputs(options.help ? options_help : "cloister-ticket " CLOISTER_VERSION "\n", stdout);
+        fputs(options.help ? options_help : version, stdout);
         if (options.help)
             program_exit_print(stdout);
         return TICKET_EXIT_SENT;

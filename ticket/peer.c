@@ -100,3 +100,26 @@ void peer_pattern(uint8_t *out, size_t length, uint32_t seed)
         out[i] = (uint8_t)x;
     }
 }
+
+pid_t peer_display(void)
+{
+    int ends[2];
+    char number[16] = "", display[20];
+    assert_int_equal(pipe(ends), 0);
+    pid_t server = fork();
+    assert_true(server >= 0);
+    if (server == 0) {
+        char fd[12];
+        snprintf(fd, sizeof(fd), "%d", ends[1]);
+        execlp("Xvfb", "Xvfb", "-noreset", "-displayfd", fd, "-screen", "0", "1000x800x24",
+               "-nolisten", "tcp", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    assert_true(read(ends[0], number, sizeof(number) - 1) > 0);
+    close(ends[0]);
+    number[strcspn(number, "\n")] = '\0';
+    snprintf(display, sizeof(display), ":%s", number);
+    setenv("DISPLAY", display, 1);
+    return server;
+}

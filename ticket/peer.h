@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Bytes from malloc. */
 struct peer_bytes {
@@ -32,6 +33,12 @@ int peer_try(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* An age_sink (age_format.h) that appends to a struct peer_bytes. */
 int peer_append(void *bytes, const void *data, size_t length);
+
+/*
+ * Starts an X server (Xvfb, 1000x800) on a free display, which DISPLAY then names. End it by
+ * SIGTERM and waitpid.
+ */
+pid_t peer_display(void);
 
 /* Bytes that differ from place to place and are the same in each run. */
 void peer_pattern(uint8_t *out, size_t length, uint32_t seed);

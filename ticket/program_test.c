@@ -120,7 +120,7 @@ struct person {
 
 static struct person person;
 
-static void sit_down(enum scenario scenario)
+static void sit_down_at(enum scenario scenario, int has_display)
 {
     struct winsize size = {.ws_row = 30, .ws_col = 90};
     memset(&person, 0, sizeof(person));
@@ -129,11 +129,17 @@ static void sit_down(enum scenario scenario)
     assert_true(person.program >= 0);
     if (person.program == 0) {
         open("/dev/null", O_RDONLY); /* a descriptor that it must not keep */
-        unsetenv("DISPLAY");
+        if (!has_display)
+            unsetenv("DISPLAY");
         setenv("SECRET_OF_ANOTHER", "x", 1);
         execl(TICKET_PROGRAM, TICKET_PROGRAM, "--runtime", "agent", (char *)NULL);
         _exit(127);
     }
+}
+
+static void sit_down(enum scenario scenario)
+{
+    sit_down_at(scenario, 0);
 }
 
 /* Reads until `text` appears, and forgets everything up to it. */
@@ -211,6 +217,39 @@ static void a_person_reviews_and_sends(void **state)
     leave_with(TICKET_EXIT_SENT);
     peer_run("age -d -i identity received | lz4 -dc | tar -xO description.txt | tr '\\n' . | "
              "grep -qx 'it.broke.'");
+}
+
+/* The viewer works behind the filter, and what is done there counts. */
+static void a_person_uses_the_window(void **state)
+{
+    (void)state;
+    pid_t server = peer_display();
+    sit_down_at(PLAIN, 1);
+    expect("ticket> ");
+    type("view 12\n");
+    peer_run("timeout 10 xdotool search --sync --name 'Frame 12 of 12' >window");
+    /* 160x120 pixels fill 800x600 of the window, from 20 down: five to one. */
+    peer_run("xdotool mousemove 100 120 mousedown 1 mousemove 150 170 mousemove 199 219 mouseup 1");
+    peer_run("timeout 10 xdotool search --sync --name 'redacted' >window");
+    peer_run("xdotool key Left");
+    peer_run("timeout 10 xdotool search --sync --name 'Frame 11 of 12' >window");
+    peer_run("xdotool key d");
+    peer_run("timeout 10 xdotool search --sync --name 'dropped' >window");
+    peer_run("xdotool key q");
+    type("status\n");
+    expect("11 to send");
+    type("send\n");
+    expect("Type \"yes\"");
+    type("yes\n");
+    expect("T-000123");
+    leave_with(TICKET_EXIT_SENT);
+    peer_run(
+        "age -d -i identity received | lz4 -dc | tar -xO ticket.json | python3 -c 'import json, "
+        "sys; f = json.load(sys.stdin)[\"frames\"]; assert len(f) == 11; "
+        "r = f[10][\"redactions\"]; assert r == [{\"x\": 20, \"y\": 20, \"width\": 20, "
+        "\"height\": 20}], r'");
+    kill(server, SIGTERM);
+    waitpid(server, NULL, 0);
 }
 
 static void a_person_gives_up(void **state)
@@ -322,6 +361,7 @@ int main(void)
         cmocka_unit_test(exit_codes_tell_what_happened),
         cmocka_unit_test(trouble_is_survived),
         cmocka_unit_test(a_person_reviews_and_sends),
+        cmocka_unit_test(a_person_uses_the_window),
         cmocka_unit_test(a_person_gives_up),
         cmocka_unit_test(a_person_waits_for_the_connection),
         cmocka_unit_test(beforehand_consent_is_shown),

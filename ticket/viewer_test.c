@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <xcb/xcb.h>
 #include <cmocka.h>
 
@@ -18,28 +17,6 @@
 #include "preview.h"
 
 static pid_t server;
-
-/* Xvfb chooses a free display itself and writes its number when it listens. */
-static void start_server(void)
-{
-    int ends[2];
-    char number[16] = "", display[20];
-    assert_int_equal(pipe(ends), 0);
-    server = fork();
-    if (server == 0) {
-        char fd[12];
-        snprintf(fd, sizeof(fd), "%d", ends[1]);
-        execlp("Xvfb", "Xvfb", "-noreset", "-displayfd", fd, "-screen", "0", "1000x800x24",
-               "-nolisten", "tcp", (char *)NULL);
-        _exit(127);
-    }
-    close(ends[1]);
-    assert_true(read(ends[0], number, sizeof(number) - 1) > 0);
-    close(ends[0]);
-    number[strcspn(number, "\n")] = '\0';
-    snprintf(display, sizeof(display), ":%s", number);
-    setenv("DISPLAY", display, 1);
-}
 
 static struct viewer_event wait_event(struct viewer *viewer)
 {
@@ -184,7 +161,7 @@ static void a_lost_server_is_noticed(void **state)
     waitpid(server, NULL, 0);
     assert_int_equal(wait_event(viewer).kind, VIEWER_LOST);
     viewer_free(viewer);
-    start_server();
+    server = peer_display();
 }
 
 static void preview_fits_its_cells(void **state)
@@ -213,7 +190,7 @@ static int enter(void **state)
 {
     (void)state;
     peer_enter();
-    start_server();
+    server = peer_display();
     return 0;
 }
 
