@@ -111,7 +111,7 @@ static void on_taken(struct relay *relay, struct relay_ticket *ticket, uint32_t 
 {
     ipc_ChunkTaken reply = {.index = index};
 
-    answer(relay, &ticket->chunk, IPC_CHUNK_TAKEN, &reply);
+    answer(relay, &ticket->chunk[index % UPLOAD_AHEAD_MAX], IPC_CHUNK_TAKEN, &reply);
 }
 
 static void give_receipt(struct relay *relay, struct relay_ticket *ticket, const char *number)
@@ -151,7 +151,8 @@ static void on_failed(struct relay *relay, struct relay_ticket *ticket,
     fault_set(&detail, FAULT_DENIED, "the console says %s: %.120s", news->code, news->text);
     log_warning("ticket %u: %s", ticket->ticket, detail.detail);
     refuse(relay, &ticket->begin, reason, detail.detail);
-    refuse(relay, &ticket->chunk, reason, detail.detail);
+    for (size_t i = 0; i < UPLOAD_AHEAD_MAX; i++)
+        refuse(relay, &ticket->chunk[i], reason, detail.detail);
     refuse(relay, &ticket->finish, reason, detail.detail);
 }
 
@@ -338,18 +339,20 @@ static void chunk(struct relay *relay, const struct message *message, int64_t no
     struct relay_ticket *ticket = find(relay, message->envelope.ticket);
     uint32_t number = message->envelope.request;
     ipc_BundleChunk said;
+    uint32_t *place;
     int rc;
 
     worker_decode(relay->worker, message, &said);
-    if (!session || !ticket || ticket->chunk != 0) {
+    place = ticket ? &ticket->chunk[said.index % UPLOAD_AHEAD_MAX] : NULL;
+    if (!session || !ticket || *place != 0) {
         refuse_upload(relay, &number, ticket && session ? UPLOAD_ORDER : UPLOAD_NO_SUCH);
         return;
     }
-    ticket->chunk = number; /* uploads_chunk may answer it at once */
+    *place = number; /* uploads_chunk may answer it at once */
     rc = uploads_chunk(session_uploads(session), ticket->ticket, said.index, message->envelope.blob,
                        message->envelope.blob_length, now_ms);
     if (rc != 0)
-        refuse_upload(relay, &ticket->chunk, rc);
+        refuse_upload(relay, place, rc);
 }
 
 static void finish(struct relay *relay, const struct message *message)

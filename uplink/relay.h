@@ -13,7 +13,8 @@
 struct relay_ticket {
     uint32_t ticket; /* the broker's number; 0: free */
     uint32_t chunks;
-    uint32_t begin, chunk, finish;
+    uint32_t begin, finish;
+    uint32_t chunk[UPLOAD_AHEAD_MAX]; /* of chunk i at place i modulo the size */
 };
 
 struct relay {

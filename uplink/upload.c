@@ -23,9 +23,10 @@ struct upload {
     struct wire_bundle bundle;
     char recipients[WIRE_RECIPIENTS_MAX][RECIPIENT_MAX + 1];
     uint8_t *digests;
-    uint32_t next;  /* the chunk that is to be handed in next */
-    uint32_t acked; /* chunks that the console has for sure */
-    bool waiting;   /* chunk next - 1 waits for its UPLOAD_TAKEN */
+    uint32_t next_in;                /* the chunk that is to be handed in next */
+    uint32_t next_out;               /* the chunk that is to be sent next */
+    uint32_t acked;                  /* chunks that the console has for sure */
+    uint8_t *held[UPLOAD_AHEAD_MAX]; /* chunks next_out to next_in - 1, which wait for room */
     int64_t deadline_ms;
     char number[24 + 1];
 };
@@ -52,8 +53,21 @@ int uploads_new(struct uploads **out, const struct upload_callbacks *callbacks, 
     return 0;
 }
 
+static uint32_t held_count(const struct upload *upload)
+{
+    return upload->next_in - upload->next_out;
+}
+
+static void drop_held(struct upload *upload)
+{
+    for (uint32_t i = 0; i < held_count(upload); i++)
+        free(upload->held[i]);
+    upload->next_in = upload->next_out;
+}
+
 static void release(struct upload *upload)
 {
+    drop_held(upload);
     free(upload->digests);
     memset(upload, 0, sizeof *upload);
 }
@@ -211,7 +225,7 @@ static void tell(struct uploads *uploads, const struct upload *upload, enum uplo
     const struct upload_news news = {
         .event = event,
         .ticket = upload->ticket,
-        .index = event == UPLOAD_TAKEN ? upload->next - 1 : upload->next,
+        .index = event == UPLOAD_TAKEN ? upload->next_out - 1 : upload->next_out,
         .number = upload->number,
         .code = code,
         .text = text,
@@ -228,53 +242,69 @@ static void pace(struct uploads *uploads, int64_t now_ms)
     uploads->sent_in_second = 0;
 }
 
-/* Whether one more chunk of this bundle may come. The one after the last never comes. */
+/* Whether one more chunk of this bundle may be sent. */
 static bool has_room(const struct uploads *uploads, const struct upload *upload)
 {
-    if (upload->next == upload->bundle.chunks)
-        return true;
-    return upload->next - upload->acked < uploads->window &&
+    return upload->next_out - upload->acked < uploads->window &&
            uploads->sent_in_second < UPLOAD_CHUNKS_PER_S &&
            uploads->callbacks->queued(uploads->user) <= UPLOAD_QUEUE_MAX;
 }
 
-static void let_go(struct uploads *uploads, int64_t now_ms)
+/* Sends the first held chunk and says so, in this order: `news` may hand in the next one. */
+static int send_held(struct uploads *uploads, struct upload *upload, int64_t now_ms)
 {
+    uint8_t *bytes = upload->held[0];
+    int rc = send_binary(uploads, WIRE_KIND_CHUNK, upload, upload->next_out, bytes,
+                         wire_chunk_length(upload->bundle.size, upload->next_out));
+
+    if (rc < 0)
+        return rc;
+    if (upload->acked == upload->next_out)
+        upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
+    memmove(upload->held, upload->held + 1, (held_count(upload) - 1) * sizeof *upload->held);
+    free(bytes);
+    uploads->sent_in_second++;
+    upload->next_out++;
+    tell(uploads, upload, UPLOAD_TAKEN, NULL, NULL);
+    return 0;
+}
+
+/* Sends what there is room for. Returns 0 or -errno. */
+static int pump(struct uploads *uploads, int64_t now_ms)
+{
+    int rc = 0;
+
     pace(uploads, now_ms);
     for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++) {
         struct upload *upload = &uploads->slots[i];
 
-        if (upload->stage != STAGE_SENDING || !upload->waiting || !has_room(uploads, upload))
-            continue;
-        upload->waiting = false;
-        tell(uploads, upload, UPLOAD_TAKEN, NULL, NULL);
+        while (rc == 0 && upload->stage == STAGE_SENDING && held_count(upload) > 0 &&
+               has_room(uploads, upload))
+            rc = send_held(uploads, upload, now_ms);
     }
+    return rc;
 }
 
 int uploads_chunk(struct uploads *uploads, uint32_t ticket, uint32_t index, const void *bytes,
                   size_t length, int64_t now_ms)
 {
     struct upload *upload = find(uploads, ticket);
-    int rc;
+    uint8_t *copy;
 
     if (!upload)
         return UPLOAD_NO_SUCH;
-    if (upload->stage != STAGE_SENDING || upload->waiting || index != upload->next ||
-        index >= upload->bundle.chunks)
+    if (upload->stage != STAGE_SENDING || index != upload->next_in ||
+        index >= upload->bundle.chunks || held_count(upload) == UPLOAD_AHEAD_MAX)
         return UPLOAD_ORDER;
     if (length != wire_chunk_length(upload->bundle.size, index))
         return UPLOAD_LENGTH;
-    rc = send_binary(uploads, WIRE_KIND_CHUNK, upload, index, bytes, length);
-    if (rc < 0)
-        return rc;
-    if (upload->acked == upload->next)
-        upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
-    pace(uploads, now_ms);
-    uploads->sent_in_second++;
-    upload->next++;
-    upload->waiting = true;
-    let_go(uploads, now_ms);
-    return 0;
+    copy = malloc(length);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, bytes, length);
+    upload->held[held_count(upload)] = copy;
+    upload->next_in++;
+    return pump(uploads, now_ms);
 }
 
 int uploads_receipt(const struct uploads *uploads, uint32_t ticket, const char **number)
@@ -286,7 +316,7 @@ int uploads_receipt(const struct uploads *uploads, uint32_t ticket, const char *
         return UPLOAD_NO_SUCH;
     if (upload->stage == STAGE_DONE)
         *number = upload->number;
-    else if (upload->stage != STAGE_SENDING || upload->next != upload->bundle.chunks)
+    else if (upload->stage != STAGE_SENDING || upload->next_in != upload->bundle.chunks)
         return UPLOAD_ORDER;
     return 0;
 }
@@ -303,7 +333,7 @@ void uploads_end(struct uploads *uploads, uint32_t ticket, int64_t now_ms)
         return;
     }
     upload->stage = STAGE_ABORTING;
-    upload->waiting = false;
+    drop_held(upload);
     upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
 }
 
@@ -311,8 +341,8 @@ void uploads_end(struct uploads *uploads, uint32_t ticket, int64_t now_ms)
 static void fail(struct uploads *uploads, struct upload *upload, const char *code, const char *text)
 {
     upload->stage = STAGE_OFFERED;
-    upload->waiting = false;
-    upload->next = upload->acked = 0;
+    drop_held(upload);
+    upload->next_in = upload->next_out = upload->acked = 0;
     upload->deadline_ms = NEVER;
     tell(uploads, upload, UPLOAD_FAILED, code, text);
 }
@@ -355,7 +385,7 @@ static int on_ready(struct uploads *uploads, struct upload *upload, uint32_t hav
         have >= upload->bundle.chunks)
         return UPLOAD_ORDER;
     upload->stage = STAGE_SENDING;
-    upload->next = upload->acked = have;
+    upload->next_in = upload->next_out = upload->acked = have;
     upload->deadline_ms = NEVER;
     tell(uploads, upload, UPLOAD_READY, NULL, NULL);
     return 0;
@@ -364,30 +394,26 @@ static int on_ready(struct uploads *uploads, struct upload *upload, uint32_t hav
 static int on_acknowledged(struct uploads *uploads, struct upload *upload, uint32_t index,
                            int64_t now_ms)
 {
-    if (upload->stage != STAGE_SENDING || index >= upload->next)
+    if (upload->stage != STAGE_SENDING || index >= upload->next_out)
         return UPLOAD_ORDER;
     if (index < upload->acked)
         return 0;
     upload->acked = index + 1;
     upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
-    if (upload->acked == upload->next && upload->next < upload->bundle.chunks)
+    if (upload->acked == upload->next_out && upload->next_out < upload->bundle.chunks)
         upload->deadline_ms = NEVER; /* it is the ticket program's turn */
-    let_go(uploads, now_ms);
-    return 0;
+    return pump(uploads, now_ms);
 }
 
 static int on_done(struct uploads *uploads, struct upload *upload, const char *number)
 {
-    bool complete = upload->stage == STAGE_SENDING && upload->next == upload->bundle.chunks;
+    bool complete = upload->stage == STAGE_SENDING && upload->next_out == upload->bundle.chunks;
 
     if (upload->stage != STAGE_BEGUN && !complete)
         return UPLOAD_ORDER;
     strcpy(upload->number, number);
     upload->deadline_ms = NEVER;
-    upload->acked = upload->next = upload->bundle.chunks;
-    if (upload->waiting)
-        tell(uploads, upload, UPLOAD_TAKEN, NULL, NULL);
-    upload->waiting = false;
+    upload->acked = upload->next_in = upload->next_out = upload->bundle.chunks;
     upload->stage = STAGE_DONE;
     tell(uploads, upload, UPLOAD_DONE, NULL, NULL);
     return 0;
@@ -441,7 +467,7 @@ int64_t uploads_deadline_ms(const struct uploads *uploads)
             continue;
         if (upload->deadline_ms < deadline)
             deadline = upload->deadline_ms;
-        if (upload->waiting && paced && uploads->second_since_ms + 1000 < deadline)
+        if (held_count(upload) > 0 && paced && uploads->second_since_ms + 1000 < deadline)
             deadline = uploads->second_since_ms + 1000;
     }
     return deadline;
@@ -449,7 +475,12 @@ int64_t uploads_deadline_ms(const struct uploads *uploads)
 
 bool uploads_tick(struct uploads *uploads, int64_t now_ms, struct fault *fault)
 {
-    let_go(uploads, now_ms);
+    int rc = pump(uploads, now_ms);
+
+    if (rc < 0 && rc != -EPIPE) {
+        fault_set(fault, FAULT_LOCAL, "a chunk: %s", strerror(-rc));
+        return false;
+    }
     for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++) {
         const struct upload *upload = &uploads->slots[i];
 

@@ -2,9 +2,9 @@
  * Bundles on their way to the console: the agent's side of the section "Bundles" of docs/wire.md.
  *
  * The broker offers a bundle that has been consented to, the ticket program begins it and hands in
- * its chunks one by one; each chunk is answered when the next one is welcome, so that neither a
- * slow network nor the console's window makes memory grow. What becomes of a bundle is told by
- * `news`. Bundles are known by the number that the broker stamps on the ticket's requests.
+ * its chunks, a few ahead of the network; each chunk is answered when it has been sent, so that
+ * neither a slow network nor the console's window makes memory grow. What becomes of a bundle is
+ * told by `news`. Bundles are known by the number that the broker stamps on the ticket's requests.
  *
  * Times are monotonic milliseconds that the caller supplies. One thread at a time.
  */
@@ -21,13 +21,14 @@
 #define UPLOAD_OFFERS_MAX   8
 #define UPLOAD_ANSWER_MS    60000  /* for the console's answers and acknowledgements */
 #define UPLOAD_QUEUE_MAX    524288 /* bytes waiting for the network: no further chunk is welcome */
+#define UPLOAD_AHEAD_MAX    8      /* chunks of a bundle that wait for room */
 #define UPLOAD_CHUNKS_PER_S 300    /* the console calls 400 messages within a second a flood */
 
 struct uploads;
 
 enum upload_event {
     UPLOAD_READY,  /* the console takes chunks from `index` on */
-    UPLOAD_TAKEN,  /* chunk `index` is on its way and the next one is welcome */
+    UPLOAD_TAKEN,  /* chunk `index` is on its way: one more may be handed in */
     UPLOAD_DONE,   /* the console has all of it, under `number` */
     UPLOAD_FAILED, /* not under way any more: `code` and `text` of the console, or of our own */
 };
@@ -47,7 +48,7 @@ struct upload_callbacks {
     int (*send_binary)(void *user, const void *bytes, size_t length);
     /* Bytes that are queued and not yet handed to the network. */
     size_t (*queued)(void *user);
-    /* May call back into uploads_receipt only. Texts are valid during the call. */
+    /* May call uploads_receipt and uploads_chunk. Texts are valid during the call. */
     void (*news)(void *user, const struct upload_news *news);
 };
 
@@ -79,9 +80,9 @@ int uploads_offer(struct uploads *uploads, uint32_t ticket, const struct wire_bu
 int uploads_begin(struct uploads *uploads, uint32_t ticket, int64_t now_ms);
 
 /*
- * The ticket program hands in a chunk; the index must be the one that UPLOAD_READY or the last
- * chunk left next, and the chunk before must have been answered by UPLOAD_TAKEN. Returns 0
- * (UPLOAD_TAKEN or UPLOAD_FAILED will follow or has come already), an upload_outcome, or -errno.
+ * The ticket program hands in a chunk, which is copied; the index must be the one after the last,
+ * or what UPLOAD_READY said. At most UPLOAD_AHEAD_MAX may be unanswered. Returns 0 (UPLOAD_TAKEN or
+ * UPLOAD_FAILED will follow or has come already), an upload_outcome, or -errno.
  */
 int uploads_chunk(struct uploads *uploads, uint32_t ticket, uint32_t index, const void *bytes,
                   size_t length, int64_t now_ms);
