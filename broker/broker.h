@@ -194,6 +194,8 @@ void connection_init(struct broker *b);
 uint64_t connection_tick(struct broker *b, uint64_t now);
 void connection_resolved(struct broker *b, struct peer *resolver, const ipc_ResolveAnswer *answer);
 void connection_state(struct broker *b, struct peer *uplink, const ipc_UplinkStatus *status);
+/* The machine's key changed: the console must hear of it on a new connection. */
+void connection_renew(struct broker *b);
 /* Uplink or resolver ended, for this reason. */
 void connection_ended(struct broker *b, enum ipc_peer kind, const char *why);
 

@@ -6,8 +6,9 @@
 
 #include "log.h"
 
-#define FIRST_RETRY_MS 1000
-#define LAST_RETRY_MS  300000
+#define FIRST_RETRY_MS   1000
+#define LAST_RETRY_MS    300000
+#define REVOKED_RETRY_MS 3600000
 
 /* The name to resolve and the host to dial: the proxy, where there is one. */
 static const char *dialled_host(const struct broker *b)
@@ -39,6 +40,9 @@ void connection_init(struct broker *b)
 static void wait_for_retry(struct broker *b, ipc_UplinkReason reason, const char *detail)
 {
     uint32_t wait = backoff_next(&b->uplink_backoff, broker_random());
+    /* docs/wire.md: nothing but an administrator changes a revocation. */
+    if (reason == ipc_UplinkReason_UPLINK_REVOKED)
+        wait = REVOKED_RETRY_MS;
     set_phase(b, ipc_UplinkPhase_UPLINK_WAITING, reason, detail);
     b->uplink.retry_at_ms = unix_ms() + wait;
     b->uplink_retry_at_ms = monotonic_ms() + wait;
@@ -119,6 +123,23 @@ void connection_state(struct broker *b, struct peer *uplink, const ipc_UplinkSta
     }
     if (is && !was)
         log_notice("connected to %s:%u", b->config->console.host, b->config->console.port);
+    tickets_notice(b, false);
+}
+
+void connection_renew(struct broker *b)
+{
+    struct supervised *w = supervisor_of(b, IPC_PEER_UPLINK);
+    bool up = w->peer && !w->peer->condemned;
+    if (!up && !b->uplink_retry_at_ms)
+        return; /* not configured, or on its way to connect with the new key */
+    set_phase(b, ipc_UplinkPhase_UPLINK_WAITING, ipc_UplinkReason_UPLINK_OK,
+              "connecting again with the new machine key");
+    backoff_reset(&b->uplink_backoff);
+    b->uplink_retry_at_ms = monotonic_ms() + FIRST_RETRY_MS;
+    if (up) {
+        w->finished = true;
+        supervisor_kill(b, w, "the machine's key changed");
+    }
     tickets_notice(b, false);
 }
 

@@ -120,6 +120,8 @@ static void on_vault_event(struct broker *b, struct peer *from, const struct mes
         [ipc_VaultEventKind_KEY_SET_ASIDE] = "the machine key is corrupt and was set aside",
         [ipc_VaultEventKind_IDENTIFIER_NOT_READABLE] = "a serial number cannot be read",
         [ipc_VaultEventKind_IDENTIFIER_ADOPTED] = "a serial number was recorded",
+        [ipc_VaultEventKind_KEY_NOT_AVAILABLE] = "the machine key cannot be used now",
+        [ipc_VaultEventKind_IDENTIFIER_NOT_RECORDED] = "a serial number could not be recorded",
         [ipc_VaultEventKind_BINDING_WEAK] = "the machine key is bound to no hardware",
     };
     size_t kind = (size_t)event.kind;
@@ -128,8 +130,11 @@ static void on_vault_event(struct broker *b, struct peer *from, const struct mes
         return;
     }
     bool alert = event.kind == ipc_VaultEventKind_KEY_ROTATED ||
-                 event.kind == ipc_VaultEventKind_KEY_SET_ASIDE;
+                 event.kind == ipc_VaultEventKind_KEY_SET_ASIDE ||
+                 event.kind == ipc_VaultEventKind_KEY_NOT_AVAILABLE;
     log_line(alert ? LOG_ALERT : LOG_NOTICE, "vault: %s: %s", words[kind], event.detail);
+    if (event.kind == ipc_VaultEventKind_KEY_ROTATED)
+        connection_renew(b);
 }
 
 static void on_uplink_state(struct broker *b, struct peer *from, const struct message *m)

@@ -42,7 +42,7 @@ class Capture(unittest.TestCase):
         """The ticket program as the desktop's user, able to lock its pixels as when installed."""
         program = os.path.join(self.agent.bin, "cloister-ticket")
         subprocess.run(["setcap", "cap_ipc_lock+ep", program], check=True)
-        command = self.desktop.as_user([program, "--agent", self.agent.runtime, *args])
+        command = self.desktop.as_user([program, "--runtime", self.agent.runtime, *args])
         return subprocess.run(command, env=self.desktop.environment(), capture_output=True, text=True,
                               timeout=60, check=False)
 
@@ -77,7 +77,7 @@ class Capture(unittest.TestCase):
         self.begin()
         make_user(STRANGER)
         refused = self.agent.run("cloister", "pause", "5m", user=STRANGER)
-        self.assertEqual(refused.returncode, 4, refused.stderr)
+        self.assertEqual(refused.returncode, 8, refused.stderr)
         self.assertEqual(self.capture()["phase"], "capturing")
         for user in (self.desktop.user, None):
             self.assertEqual(self.agent.run("cloister", "pause", "5m", user=user).returncode, 0)
