@@ -207,19 +207,25 @@ int pipeline_fd(const struct pipeline *pipeline)
     return encode_pool_fd(pipeline->pool);
 }
 
-/* The nearest key frame at or before `index` whose record is here. */
-static size_t key_before(const struct pipeline *pipeline, size_t index)
+/* Where to begin so as to show `index`: behind what the canvas shows, or at the last key frame. */
+static size_t view_from(const struct pipeline *pipeline, size_t index)
 {
-    while (index > 0 && review_frame(pipeline->review, index)->info.kind != FRAME_KEY)
-        index--;
-    return index;
+    for (size_t i = index;; i--) {
+        const struct review_frame *frame = review_frame(pipeline->review, i);
+        if (frame->info.id == pipeline->view_canvas->id)
+            return i + 1;
+        if (i == 0 || frame->info.kind == FRAME_KEY)
+            return i;
+    }
 }
 
 static int picture_from_records(struct pipeline *pipeline, size_t index, struct picture **out)
 {
-    for (size_t i = key_before(pipeline, index); i <= index; i++) {
+    size_t from = view_from(pipeline, index);
+    for (size_t i = from; i <= index; i++)
         if (pipeline->records[i].length == 0)
             return PIPELINE_NOT_YET;
+    for (size_t i = from; i <= index; i++) {
         int result = apply(pipeline, pipeline->view_canvas, i);
         if (result)
             return result < 0 ? -ENOMEM : PIPELINE_NO_PICTURE;

@@ -115,6 +115,13 @@ static void frames_can_be_seen_before_they_are_encoded(void **state)
         assert_shows(picture, scene.pixels[i]);
         picture_free(picture);
     }
+    /* Onwards and in leaps too, from whatever was shown before. */
+    static const size_t leaps[] = {3, 4, 5, 5, 9, 17, 2, 16, 15, 19};
+    for (size_t i = 0; i < sizeof(leaps) / sizeof(*leaps); i++) {
+        assert_int_equal(pipeline_picture(scene.pipeline, leaps[i], &picture), 0);
+        assert_shows(picture, scene.pixels[leaps[i]]);
+        picture_free(picture);
+    }
     assert_int_equal(pipeline_picture(scene.pipeline, 20, &picture), PIPELINE_NOT_YET);
     assert_int_equal(pipeline_picture(scene.pipeline, COUNT, &picture), PIPELINE_NO_PICTURE);
     feed(&scene, 20, COUNT);
