@@ -155,16 +155,18 @@ static void remember(struct fault *best, const struct dial_address *address, int
     fault_set(best, reason, "%s: %s", text, strerror(error));
 }
 
-int dial(int *out, const struct dial_address *addresses, size_t count, int timeout_ms, size_t *used,
+int dial(int *out, const struct dial_address *addresses, size_t count, int total_ms, size_t *used,
          struct fault *fault)
 {
+    int64_t deadline = now_ms() + total_ms;
     struct fault best;
 
     fault_clear(&best);
     if (count > DIAL_ADDRESSES_MAX)
         count = DIAL_ADDRESSES_MAX;
     for (size_t i = 0; i < count; i++) {
-        int fd = attempt(&addresses[i], timeout_ms);
+        int64_t left = deadline - now_ms();
+        int fd = attempt(&addresses[i], left > 0 ? (int)(left / (int64_t)(count - i)) : 0);
 
         if (fd >= 0) {
             *used = i;

@@ -36,14 +36,15 @@ void dial_address_write(char *out, const struct dial_address *address);
 
 /*
  * Connects to the first of `count` addresses that answers, in the order given (the resolver's,
- * which is that of RFC 6724), with at most `timeout_ms` for each: the sequential form of RFC 8305,
- * so that a dead address family costs one time-out and not the connection. The new descriptor is
- * non-blocking, close-on-exec, with TCP_NODELAY and TCP_NOTSENT_LOWAT (so that an acknowledgement
- * is never late because of bytes that wait in the kernel), and the caller's; `*used` is the
- * address's index. Returns 0, or the fault_reason with `fault` set. When all fail, the fault tells
- * of the attempt that came furthest: refused before timed out before unreachable.
+ * which is that of RFC 6724): the sequential form of RFC 8305, so that a dead address family costs
+ * a part of the time and not the connection. It takes at most `total_ms`; each attempt has an equal
+ * share of what is left. The new descriptor is non-blocking, close-on-exec, with TCP_NODELAY and
+ * TCP_NOTSENT_LOWAT (so that an acknowledgement is never late because of bytes that wait in the
+ * kernel), and the caller's; `*used` is the address's index. Returns 0, or the fault_reason with
+ * `fault` set. When all fail, the fault tells of the attempt that came furthest: refused before
+ * timed out before unreachable.
  */
-int dial(int *out, const struct dial_address *addresses, size_t count, int timeout_ms, size_t *used,
+int dial(int *out, const struct dial_address *addresses, size_t count, int total_ms, size_t *used,
          struct fault *fault);
 
 #endif

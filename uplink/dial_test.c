@@ -66,6 +66,11 @@ static void goes_on_to_the_next_address(void **state)
     close(server);
 }
 
+static long elapsed_ms(const struct timespec *from, const struct timespec *to)
+{
+    return (to->tv_sec - from->tv_sec) * 1000 + (to->tv_nsec - from->tv_nsec) / 1000000;
+}
+
 /* A listener whose queue is full does not answer further SYNs: that is a connect that hangs. */
 static void times_out_and_prefers_the_telling_fault(void **state)
 {
@@ -73,6 +78,7 @@ static void times_out_and_prefers_the_telling_fault(void **state)
     struct fault fault = {0};
     int full = listen_on("127.0.0.1", &addresses[0], 0);
     int closed = listen_on("127.0.0.1", &addresses[1], -1);
+    struct dial_address closed_address = addresses[1];
     struct timespec before, after;
     int fillers[4];
     size_t used;
@@ -90,6 +96,14 @@ static void times_out_and_prefers_the_telling_fault(void **state)
     assert_true(after.tv_sec - before.tv_sec < 5);
     fault_clear(&fault);
     assert_int_equal(dial(&fd, addresses, 2, 300, &used, &fault), FAULT_REFUSED);
+    addresses[1] = addresses[2] = addresses[0]; /* three that hang share the time */
+    fault_clear(&fault);
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    assert_int_equal(dial(&fd, addresses, 3, 900, &used, &fault), FAULT_CONNECT_TIMEOUT);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true(elapsed_ms(&before, &after) >= 850 && elapsed_ms(&before, &after) < 2000);
+    fault_clear(&fault);
+    assert_int_equal(dial(&fd, &closed_address, 1, 300, &used, &fault), FAULT_REFUSED);
     assert_non_null(strstr(fault.detail, "127.0.0.1:"));
     assert_int_equal(fd, -1);
     for (int i = 0; i < 4; i++)

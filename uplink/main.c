@@ -19,8 +19,8 @@
 #include "report.h"
 #include "uplink_filter.h"
 
-#define CA_FD       3 /* the policy's descriptor "ca" */
-#define ATTEMPT_MS  5000
+#define CA_FD       3     /* the policy's descriptor "ca" */
+#define DIAL_MS     12000 /* the broker waits 15 s for a worker to be ready */
 #define FAREWELL_MS 2000
 
 static int64_t now_ms(void)
@@ -103,7 +103,7 @@ static int connect_console(struct client_config *out, struct worker *worker,
     int fd = -1;
 
     if (tls_context_new(&out->tls, &tls, fault) != 0 ||
-        dial(&fd, addresses, count, ATTEMPT_MS, &used, fault) != 0)
+        dial(&fd, addresses, count, DIAL_MS, &used, fault) != 0)
         return -1;
     dial_address_write(text, &addresses[used]);
     log_info("connected to %s%s", text, config->proxy_host[0] ? " (the proxy)" : "");
