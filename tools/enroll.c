@@ -78,7 +78,7 @@ static bool take_token(struct enrolment *e, const char *text, size_t length)
     if (right)
         memcpy(e->request.token, text, length);
     else
-        command_complain("a token is one word of 16 to 127 characters, as 'cloister-console token' "
+        command_complain("a token is one word of 16 to 128 characters, as 'cloister-console token' "
                          "prints it",
                          "enroll: this is not an enrolment token");
     return right;

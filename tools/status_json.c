@@ -104,6 +104,6 @@ int status_print_json(const struct status *status)
                   json_text(reply->version), "started_ms", (json_int_t)reply->started_ms, "overlay",
                   json_text(reply->overlay), "refusals", (json_int_t)reply->refusals, "connection",
                   connection_object(reply), "capture", capture_object(&reply->capture), "workers",
-                  workers, "broker", proof_object(&status->broker), "not_compared",
-                  status->unproved ? json_string(status->unproved) : json_null()));
+                  workers, "broker", worker_object(reply, &reply->broker, &status->broker),
+                  "not_compared", status->unproved ? json_string(status->unproved) : json_null()));
 }

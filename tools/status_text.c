@@ -151,11 +151,7 @@ void status_print_text(const struct status *status, uint64_t now_ms)
            reply->refusals ? " (processes cut off for what they sent: see the alerts in the log)"
                            : "");
     puts("Workers");
-    if (status->proved) {
-        printf("  %-10s  serving, pid %d, uid %u\n", "broker", (int)status->broker.view.pid,
-               status->broker.view.uid);
-        print_proof(&status->broker);
-    }
+    print_worker(reply, &reply->broker, &status->broker, now_ms);
     for (size_t i = 0; i < reply->workers_count; i++)
         print_worker(reply, &reply->workers[i], &status->workers[i], now_ms);
     if (status->unproved)

@@ -130,7 +130,7 @@ is() { [ "$(field "$1")" = "$2" ]; }
         [ "$(cat "/proc/$(field "w['$name']['pid']")/comm")" = "${comm:0:15}" ]
     done
     is "w['vault']['uid'] == w['capture']['uid']" False
-    is "s['broker']['seccomp_mode']" 2
+    is "s['broker']['kernel']['seccomp_mode']" 2
     [ "$(cat "/proc/$(field "s['broker']['pid']")/comm")" = cloister-broker ] # 15 bytes
 }
 

@@ -17,7 +17,8 @@ def own_namespaces(pid, reference):
 def worker_rows(agent):
     """One row for each process of the agent. Everything but the two numbers that the kernel does not
     show (how many calls the filter allows, the Landlock ABI) is read from /proc."""
-    reports = {w["name"]: w.get("lock") or {} for w in agent.status()["workers"]}
+    status = agent.status()
+    reports = {w["name"]: w.get("lock") or {} for w in [status["broker"], *status["workers"]]}
     pids = {name: pid for pid, name in agent.processes().items()}
     rows = []
     for comm, pid in sorted(pids.items(), key=lambda item: item[1]):
