@@ -21,7 +21,7 @@ static struct cgroup group;
 static char procs[CGROUP_TREES_MAX][448];
 static const struct cgroup_limits limits = {.memory_bytes = 64 << 20, .pids = 9, .cpu_percent = 20};
 
-static void shell(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
 {
     char command[1024];
     va_list arguments;

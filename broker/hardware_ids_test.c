@@ -17,7 +17,7 @@
 static char root[64];
 static struct agent_hardware ids;
 
-static void run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
     char command[512];
     va_list arguments;

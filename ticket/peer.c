@@ -52,7 +52,7 @@ void peer_bytes_free(struct peer_bytes *bytes)
     *bytes = (struct peer_bytes){NULL, 0};
 }
 
-static int run(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static int run(const char *format, va_list args)
 {
     char command[1024];
     int length = vsnprintf(command, sizeof(command), format, args);

@@ -152,7 +152,7 @@ static bool expect_host(SSL *ssl, const char *host)
     if (inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1;
     return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 &&
-           SSL_set_tlsext_host_name(ssl, host) == 1;
+           SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)host) == 1;
 }
 
 int tls_new(struct tls **out, struct tls_context *context, int fd, const char *host,

@@ -42,7 +42,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int shell(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static int shell(const char *format, ...)
 {
     char command[1024];
     va_list arguments;
@@ -190,8 +190,8 @@ static void await_gone(const pid_t *pids, unsigned count)
 /* How many control groups the monitor with that pid has left. */
 static int groups_left(pid_t pid)
 {
-    return shell("find /sys/fs/cgroup -type d -name 'cloister-%d-*' 2>/dev/null | grep -q .", pid) ==
-           0;
+    return shell("find /sys/fs/cgroup -type d -name 'cloister-%d-*' 2>/dev/null | grep -q .",
+                 pid) == 0;
 }
 
 static void stop_cleanly(void)
