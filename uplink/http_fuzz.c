@@ -1,8 +1,10 @@
 /*
  * The first byte of the input says in how many pieces the rest arrives: the reader must come to the
- * same result however the network cuts the stream.
+ * same result however the network cuts the stream. A whole head is then judged as the answer to
+ * CONNECT and to the upgrade (with the key of RFC 6455 section 1.3).
  */
 #include "http.h"
+#include "upgrade.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,6 +44,27 @@ static void use(const struct http_head *head)
     http_head_lists(head, "Connection", "upgrade");
 }
 
+/* A judgement has a reason exactly when it is a refusal; only a 101 is an upgrade. */
+static void judge(const struct http_head *head, size_t surplus)
+{
+    struct upgrade upgrade = {.key = "dGhlIHNhbXBsZSBub25jZQ=="};
+    struct fault fault;
+
+    fault_clear(&fault);
+    if (upgrade_connect_check(head, surplus, &fault) != (fault.reason == FAULT_NONE))
+        abort();
+    if (fault.reason == FAULT_NONE && (head->status / 100 != 2 || surplus != 0))
+        abort();
+    fault_clear(&fault);
+    if (upgrade_derive(&upgrade) != 0)
+        abort();
+    if (upgrade_check(&upgrade, head, &fault) != (fault.reason == FAULT_NONE))
+        abort();
+    if (fault.reason == FAULT_NONE &&
+        (head->status != 101 || strcmp(upgrade.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") != 0))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -56,7 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cut_rc = read_in_pieces(&cut, data + 1, size - 1, (size_t)data[0] + 1, &cut_total);
     if (whole_rc != cut_rc || whole_total != cut_total)
         abort();
-    if (whole_rc == 0)
+    if (whole_rc == 0) {
         use(&whole);
+        judge(&whole, size - 1 - whole_total);
+    }
     return 0;
 }
