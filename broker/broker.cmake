@@ -14,6 +14,7 @@ cloister_test(consent LIBS broker_parts)
 cloister_test(peer LIBS broker_parts)
 cloister_fuzz(dispatch LIBS broker_parts DICT ${CMAKE_BINARY_DIR}/ipc-schema/generated/ipc.dict
   MAX_LEN 8192)
+cloister_fuzz(log_pipe LIBS broker_parts WRAP write MAX_LEN 16384)
 
 cloister_program(cloister-broker SOURCES broker_main.c LIBS broker_core broker_filter)
 cloister_policy(broker)
