@@ -8,6 +8,7 @@ cloister_library(broker_parts
 cloister_library(broker_core
   SOURCES broker_tick.c connection.c door.c handlers.c monitor_link.c router.c supervisor.c tickets.c welcome.c
   LIBS broker_parts worker)
+cloister_test(event_loop LIBS broker_parts)
 cloister_test(quota LIBS broker_parts)
 cloister_test(requests LIBS broker_parts)
 cloister_test(consent LIBS broker_parts)

@@ -6,6 +6,8 @@
 
 #define ROUND_MAX 32
 
+static uint64_t current_round = 1;
+
 int event_loop_new(void)
 {
     int loop = epoll_create1(EPOLL_CLOEXEC);
@@ -18,6 +20,7 @@ int event_loop_add(int loop, struct event_source *source)
     if (epoll_ctl(loop, EPOLL_CTL_ADD, source->fd, &event))
         return -errno;
     source->watched = true;
+    source->added = current_round;
     return 0;
 }
 
@@ -35,9 +38,10 @@ int event_loop_run(int loop, int timeout_ms)
     int n = epoll_wait(loop, events, ROUND_MAX, timeout_ms);
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
+    current_round++;
     for (int i = 0; i < n; i++) {
         struct event_source *source = events[i].data.ptr;
-        if (source->watched)
+        if (source->watched && source->added != current_round)
             source->ready(source->context, events[i].events);
     }
     return 0;

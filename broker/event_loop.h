@@ -2,8 +2,10 @@
  * The broker's one event loop: epoll over every descriptor, and one next deadline.
  *
  * A source is embedded in what it belongs to. A handler may remove any source, also one that is
- * ready in the same round: removal marks it, and the round skips what is marked. Its memory must
- * therefore outlive the round (the broker's tables are static). One thread.
+ * ready in the same round, and use its memory for another: the round skips what is removed, and
+ * what was added since it began, so that an event can never reach its source's successor. The
+ * memory must outlive the round (the broker's tables are static). One thread, one loop in a
+ * process.
  */
 #ifndef CLOISTER_EVENT_LOOP_H
 #define CLOISTER_EVENT_LOOP_H
@@ -14,6 +16,7 @@
 struct event_source {
     int fd; /* not owned */
     bool watched;
+    uint64_t added; /* in which round */
     void (*ready)(void *context, uint32_t events);
     void *context;
 };
