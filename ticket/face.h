@@ -60,8 +60,12 @@ void looking_events(struct face *face);
 int script_run(struct ticket *ticket, const struct options *options);
 
 /* ---- both faces ---- */
-/* Reads all of standard input, up to REVIEW_DESCRIPTION_MAX, or takes the option's text. 0 or 1. */
-int face_describe(struct ticket *ticket, const struct options *options);
+/*
+ * Appends the description that the command line names, its own text or all of standard input, to
+ * `text`. Before the agent is connected, which would wait meanwhile. Returns 0; 1 after a
+ * complaint.
+ */
+int face_read_description(const struct options *options, struct locked_bytes *text);
 /* Says on standard error why a ticket could not be sealed. */
 void face_seal_words(int outcome);
 

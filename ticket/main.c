@@ -73,9 +73,15 @@ static int run(const struct options *options, bool by_hand)
 {
     struct ticket *ticket = NULL;
     struct viewer *viewer = NULL;
+    struct locked_bytes text = {0};
+    if (face_read_description(options, &text))
+        return TICKET_EXIT_ERROR;
     int result = by_hand ? open_viewer(&viewer) : 0;
     if (!result)
         result = open_ticket(&ticket, options);
+    if (!result && review_describe(ticket_review(ticket), (char *)text.data, text.length))
+        result = TICKET_EXIT_ERROR;
+    locked_bytes_clear(&text);
     if (!result)
         result = by_hand ? terminal_run(ticket, options, viewer) : script_run(ticket, options);
     ticket_free(ticket);

@@ -76,8 +76,17 @@ static void a_script_sends_what_it_kept(void **state)
         "and f[1][\"redactions\"] == [{\"x\": 10, \"y\": 10, \"width\": 20, \"height\": 20}]'");
     peer_run("dwebp -quiet opened/frames/0002.webp -crop 10 10 20 20 -ppm -o crop.ppm && "
              "tail -c 1200 crop.ppm | tr -d '\\000' | wc -c | grep -qx 0");
+    /* The script's standard input is empty here, and a long text there. */
     script(PLAIN, "--description - --keep all --yes", TICKET_EXIT_SENT);
     peer_run("test \"$(cat out)\" = T-000123");
+    peer_run("head -c 65536 /dev/zero | tr '\\0' x >most && (cat most; echo) >more");
+    pid_t side = agent_side_start(PLAIN);
+    peer_run(TICKET_PROGRAM " --runtime agent --yes --description - <most");
+    end_side(side);
+    peer_run("age -d -i identity received | lz4 -dc | tar -xO description.txt | cmp - most");
+    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime agent --yes --description - <more 2>err"),
+                     TICKET_EXIT_ERROR);
+    peer_run("grep -q 'too long' err");
 }
 
 static void exit_codes_tell_what_happened(void **state)

@@ -172,8 +172,6 @@ static int run(struct script *script)
         return list(script);
     if (!result)
         result = edit(script);
-    if (!result && face_describe(script->ticket, script->options))
-        result = TICKET_EXIT_ERROR;
     if (!result)
         result = seal(script);
     if (!result)

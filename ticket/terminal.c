@@ -89,30 +89,29 @@ void face_send(struct face *face)
     }
 }
 
-int face_describe(struct ticket *ticket, const struct options *options)
+static int read_all(struct locked_bytes *text)
 {
-    struct review *review = ticket_review(ticket);
-    struct locked_bytes text = {0};
     char part[4096];
     ssize_t length = 0;
-    if (!options->description)
-        return 0;
-    if (strcmp(options->description, "-") != 0) {
-        if (review_describe(review, options->description, strlen(options->description)) == 0)
-            return 0;
-        fputs("cloister-ticket: the description is too long\n", stderr);
-        return 1;
-    }
-    while (text.length <= REVIEW_DESCRIPTION_MAX &&
+    int result = 0;
+    while (!result && text->length <= REVIEW_DESCRIPTION_MAX &&
            (length = read(STDIN_FILENO, part, sizeof(part))) > 0)
-        if (locked_bytes_append(&text, part, (size_t)length))
-            break;
-    int result = length < 0 || review_describe(review, (char *)text.data, text.length);
-    locked_bytes_clear(&text);
+        result = locked_bytes_append(text, part, (size_t)length);
     explicit_bzero(part, sizeof(part));
-    if (result)
-        fputs("cloister-ticket: the description cannot be read, or is too long\n", stderr);
-    return result;
+    return length < 0 ? -errno : result;
+}
+
+int face_read_description(const struct options *options, struct locked_bytes *text)
+{
+    int result = 0;
+    if (options->description && strcmp(options->description, "-") == 0)
+        result = read_all(text);
+    else if (options->description)
+        result = locked_bytes_append(text, options->description, strlen(options->description));
+    if (!result && text->length <= REVIEW_DESCRIPTION_MAX)
+        return 0;
+    fputs("cloister-ticket: the description cannot be read, or is too long\n", stderr);
+    return 1;
 }
 
 /* ---- input ---- */
@@ -310,8 +309,6 @@ static void turn(struct face *face)
 int terminal_run(struct ticket *ticket, const struct options *options, struct viewer *viewer)
 {
     struct face face = {.ticket = ticket, .options = options, .viewer = viewer};
-    if (face_describe(ticket, options))
-        return TICKET_EXIT_ERROR;
     show_head(ticket);
     puts("");
     while (face.mode != FACE_ENDED)
