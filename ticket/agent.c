@@ -23,6 +23,7 @@ struct agent *agent_free(struct agent *agent)
 {
     if (!agent)
         return NULL;
+    channel_free(agent->channel);
     if (agent->door_fd >= 0)
         close(agent->door_fd);
     free(agent);

@@ -37,11 +37,7 @@ struct agent;
  */
 int agent_connect(struct agent **out, const char *folder, struct agent_no *no);
 
-/*
- * Closes the door, which ends the ticket. The channel is left to the end of the process:
- * nng 1.5.2's nng_close now and then waits for ever when a message comes in at that moment. NULL is
- * allowed. Returns NULL.
- */
+/* Closes channel and door: the ticket ends. NULL is allowed. Returns NULL. */
 struct agent *agent_free(struct agent *agent);
 
 /* What the welcome said, and what notices have said since. Belongs to the agent. */

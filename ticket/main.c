@@ -127,6 +127,5 @@ int main(int argc, char **argv)
     int result = run(&options, !by_script);
     if (fflush(stdout))
         result = TICKET_EXIT_ERROR;
-    /* Without nng's clean-up, see agent_free. */
-    _exit(result);
+    return result;
 }
