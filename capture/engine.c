@@ -15,6 +15,8 @@
 #define BURST_SECONDS 10U
 /* The desktop may change under a grab this often in a row before the trigger is given up. */
 #define GRAB_TRIES 4U
+/* A server that is stopped for a while by another client must not use up the budget of minutes. */
+#define WAITED_MAX_US 50000U
 /* Beside enum engine_outcome, within this file: the desktop did not hold still. */
 #define GIVEN_UP 100
 
@@ -293,6 +295,14 @@ static int keep_somehow(struct engine *engine, struct frame_info *info)
     return outcome == RING_TOO_LARGE ? ENGINE_OK : outcome;
 }
 
+/* While capture waits for replies the X server works for it: that time is charged as if all of it
+ * were processor time. */
+static void charge_wait(struct engine *engine, uint64_t start_us)
+{
+    uint64_t waited = clock_us(CLOCK_MONOTONIC) - start_us;
+    budget_charge(&engine->cpu, waited < WAITED_MAX_US ? waited : WAITED_MAX_US, clock_ms());
+}
+
 static int make_frame(struct engine *engine)
 {
     struct frame_info info = {.trigger = engine->pending.kind,
@@ -300,17 +310,17 @@ static int make_frame(struct engine *engine)
                               .merged = engine->pending_merged,
                               .time_ms = clock_unix_ms(),
                               .id = ++engine->last_id};
-    uint64_t cpu = clock_us(CLOCK_THREAD_CPUTIME_ID);
     engine->cost = (struct engine_cost){0};
+    uint64_t start = clock_us(CLOCK_MONOTONIC);
     int outcome = look_steadily(engine, &info);
+    charge_wait(engine, start);
+    uint64_t cpu = clock_us(CLOCK_THREAD_CPUTIME_ID);
     if (outcome == ENGINE_OK)
         outcome = keep_somehow(engine, &info);
     explicit_bzero(info.title, sizeof(info.title));
     engine->cost.total_us = clock_us(CLOCK_MONOTONIC) - engine->pending_us;
     engine->pending.kind = 0;
-    /* While capture waits for the grab the X server works for it. */
-    cpu = clock_us(CLOCK_THREAD_CPUTIME_ID) - cpu + engine->cost.grab_us;
-    budget_charge(&engine->cpu, cpu, clock_ms());
+    budget_charge(&engine->cpu, clock_us(CLOCK_THREAD_CPUTIME_ID) - cpu, clock_ms());
     budget_charge(&engine->bytes, engine->cost.bytes, clock_ms());
     return outcome == GIVEN_UP ? ENGINE_OK : outcome;
 }
@@ -320,6 +330,19 @@ static uint64_t budget_wait(const struct engine *engine, uint64_t now_ms)
     struct budget cpu = engine->cpu, bytes = engine->bytes;
     uint64_t one = budget_wait_ms(&cpu, now_ms), other = budget_wait_ms(&bytes, now_ms);
     return one > other ? one : other;
+}
+
+/* Learns where denied windows are now, before the next frame needs to know where they were. Within
+ * the budget, since any client can map windows without end. */
+static int follow_windows(struct engine *engine)
+{
+    if (!engine->scan_due || engine->deny.count == 0 || budget_wait(engine, clock_ms()) > 0)
+        return ENGINE_OK;
+    uint64_t start = clock_us(CLOCK_MONOTONIC);
+    engine->scan_due = false;
+    int outcome = scan(engine, engine->before);
+    charge_wait(engine, start);
+    return outcome == X11_OK ? ENGINE_OK : ENGINE_LOST;
 }
 
 static void do_timers(struct engine *engine)
@@ -343,11 +366,9 @@ static int step(struct engine *engine)
     if (outcome != ENGINE_OK)
         return outcome;
     do_timers(engine);
-    if (engine->scan_due && engine->deny.count > 0) {
-        engine->scan_due = false;
-        if (scan(engine, engine->before) != X11_OK)
-            return ENGINE_LOST;
-    }
+    outcome = follow_windows(engine);
+    if (outcome != ENGINE_OK)
+        return outcome;
     if (engine->pending.kind != 0 && budget_wait(engine, clock_ms()) == 0)
         outcome = make_frame(engine);
     /* Replies may have brought events along. */
@@ -374,10 +395,9 @@ int engine_timeout_ms(const struct engine *engine)
         wait = until(engine->resume_ms, now);
     if (ring_records(engine->ring) > 0 && (one = until(ring_expires_ms(engine->ring), now)) < wait)
         wait = one;
-    if (engine->pending.kind != 0 && (one = budget_wait(engine, now)) < wait)
+    bool due = engine->pending.kind != 0 || (engine->scan_due && engine->deny.count > 0);
+    if (due && (one = budget_wait(engine, now)) < wait)
         wait = one;
-    if (engine->scan_due && engine->deny.count > 0)
-        wait = 0;
     return wait == UINT64_MAX ? -1 : wait > INT_MAX ? INT_MAX : (int)wait;
 }
 

@@ -61,6 +61,7 @@ struct x11 {
     struct x11_atoms atoms;
     uint64_t trigger_set;
     struct trigger_keys keys;
+    bool keys_changed; /* and have not been read again */
     uint8_t xinput_opcode;
     uint8_t randr_event; /* 0: not there */
     uint8_t saver_event; /* 0: not there */

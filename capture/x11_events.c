@@ -10,6 +10,7 @@
 
 int x11_keys_load(struct x11 *x11)
 {
+    x11->keys_changed = false;
     const xcb_setup_t *setup = xcb_get_setup(x11->connection);
     uint8_t count = (uint8_t)(setup->max_keycode - setup->min_keycode + 1);
     xcb_get_keyboard_mapping_reply_t *reply = xcb_get_keyboard_mapping_reply(
@@ -31,7 +32,7 @@ int x11_keys_load(struct x11 *x11)
 
 /* Raw events carry the key or button in the same place; what is no trigger leaves nothing behind.
  */
-static struct trigger of_raw_event(const struct x11 *x11, const xcb_generic_event_t *event)
+static struct trigger of_raw_event(struct x11 *x11, const xcb_generic_event_t *event)
 {
     struct trigger none = {0};
     const xcb_input_raw_key_press_event_t *raw = (const void *)event;
@@ -42,6 +43,8 @@ static struct trigger of_raw_event(const struct x11 *x11, const xcb_generic_even
     if (raw->event_type != XCB_INPUT_RAW_KEY_PRESS ||
         (raw->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT) != 0)
         return none;
+    if (x11->keys_changed)
+        x11_keys_load(x11);
     return trigger_key(&x11->keys, raw->detail);
 }
 
@@ -86,7 +89,7 @@ static bool translate(struct x11 *x11, const xcb_generic_event_t *event, struct 
         return out->trigger.kind != 0;
     case XCB_MAPPING_NOTIFY:
         if (((const xcb_mapping_notify_event_t *)event)->request == XCB_MAPPING_KEYBOARD)
-            x11_keys_load(x11);
+            x11->keys_changed = true;
         return false;
     case XCB_CONFIGURE_NOTIFY:
         out->kind = X11_EVENT_WINDOW;
@@ -113,6 +116,8 @@ int x11_next(struct x11 *x11, struct x11_event *out)
     x11->event = NULL;
     for (;;) {
         xcb_generic_event_t *event = xcb_poll_for_event(x11->connection);
+        if (event == NULL && x11->keys_changed && x11_keys_load(x11) == X11_OK)
+            continue;
         if (event == NULL)
             return xcb_connection_has_error(x11->connection) ? X11_LOST : X11_EMPTY;
         if (translate(x11, event, out)) {

@@ -11,6 +11,7 @@ int listing_append(uint8_t *out, size_t capacity, size_t *used, const uint8_t *r
     if (length > UINT32_MAX || frame_record_read(record, length, &info) != FRAME_OK)
         return FRAME_MALFORMED;
     size_t head = frame_head_length(&info);
+    explicit_bzero(&info, sizeof(info)); /* the title, on a stack that may be swapped out */
     if (LISTING_ENTRY_HEADER + head > capacity - *used)
         return FRAME_TOO_LARGE;
     uint8_t *at = out + *used;

@@ -2,7 +2,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import unittest
@@ -39,12 +38,7 @@ class Capture(unittest.TestCase):
         return self.agent.worker("capture")
 
     def ticket(self, *args):
-        """The ticket program as the desktop's user, able to lock its pixels as when installed."""
-        program = os.path.join(self.agent.bin, "cloister-ticket")
-        subprocess.run(["setcap", "cap_ipc_lock+ep", program], check=True)
-        command = self.desktop.as_user([program, "--runtime", self.agent.runtime, *args])
-        return subprocess.run(command, env=self.desktop.environment(), capture_output=True, text=True,
-                              timeout=60, check=False)
+        return self.agent.run("cloister-ticket", *args, user=self.desktop.user)
 
     def test_triggers_make_frames_and_typing_does_not(self):
         self.begin()
@@ -78,6 +72,7 @@ class Capture(unittest.TestCase):
         make_user(STRANGER)
         refused = self.agent.run("cloister", "pause", "5m", user=STRANGER)
         self.assertEqual(refused.returncode, 8, refused.stderr)
+        self.assertIn("only the session's owner", refused.stderr)
         self.assertEqual(self.capture()["phase"], "capturing")
         for user in (self.desktop.user, None):
             self.assertEqual(self.agent.run("cloister", "pause", "5m", user=user).returncode, 0)
