@@ -65,8 +65,9 @@ class WebSocket(TrustTest):
             ("length with the top bit", [b"\x81\x7f" + b"\xff" * 8], {"close": (0, "")}),
             ("oversize", [frame(1, b"x", length=65537)],
              {"detail": "longer", "close": (1009, "")}),
+            # What it has not read yet resets the connection, and its close frame may be lost.
             ("oversize in fragments", [frame(1, b"[", fin=False), frame(0, b" " * 65536)],
-             {"detail": "longer", "close": (1009, "")}),
+             {"detail": "longer", "close": None}),
             ("gigantic", [frame(1, b"x", length=2 ** 62)],
              {"detail": "longer", "close": (1009, "")}),
             ("not utf-8", [frame(1, b"\xff\xfe")], {"detail": "UTF-8", "close": (1007, "")}),
