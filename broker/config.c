@@ -184,7 +184,7 @@ static const struct key keys[] = {
     {"capture", "max_age", set_duration, AT(agent.capture.max_age_ms), 10000, 86400000,
      "10s to 24h, with unit s, m or h"},
     {"capture", "max_frames", set_number, AT(agent.capture.max_frames), 1, 10000, "1 to 10000"},
-    {"capture", "max_bytes", set_size, AT(agent.capture.max_bytes), MIB, 4096 * MIB,
+    {"capture", "max_bytes", set_size, AT(agent.capture.max_bytes), MIB, 1024 * MIB,
      "1M to 4G, with unit K, M or G"},
     {"capture", "cpu_percent", set_number, AT(agent.capture.cpu_percent), 1, 100, "1 to 100"},
     {"capture", "deny", set_deny, AT(agent.capture), 0, 0,

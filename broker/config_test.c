@@ -174,7 +174,7 @@ static const struct {
     {"[capture]\nmax_frames = 10001\n", "t.conf:2: "},
     {"[capture]\nmax_frames = 0x10\n", "t.conf:2: "},
     {"[capture]\nmax_bytes = 1023K\n", "t.conf:2: "},
-    {"[capture]\nmax_bytes = 5G\n", "t.conf:2: "},
+    {"[capture]\nmax_bytes = 1025M\n", "t.conf:2: "},
     {"[capture]\nmax_bytes = 64MB\n", "t.conf:2: "},
     {"[capture]\ncpu_percent = 101\n", "t.conf:2: "},
     {"[capture]\ndeny = a,,b\n", "t.conf:2: "},

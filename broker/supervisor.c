@@ -231,11 +231,14 @@ void supervisor_launch_failed(struct broker *b, const struct monitor_message *m)
 /* Words for how a process ended; keeps a reason that is known already. */
 static void explain_exit(struct supervised *w, const struct monitor_message *m)
 {
-    /* The channel of a crashed worker may close before the news of the crash: then it knows better. */
+    /* The channel of a crashed worker may close before the news of the crash: then it knows better.
+     */
     bool crashed = m->code != CLD_EXITED && m->value != SIGKILL;
     bool known = w->peer->condemned && w->reason[0] && !crashed;
     if (m->code == CLD_EXITED && m->value == WORKER_EXIT_SANDBOX)
         set_reason(w, "a layer of its sandbox is missing; see the log");
+    else if (m->code == CLD_EXITED && m->value == WORKER_EXIT_UNAVAILABLE)
+        set_reason(w, "what it needs cannot be had here; see the log");
     else if (m->code == CLD_EXITED && m->value == WORKER_EXIT_NOT_YET)
         set_reason(w, "waiting for the X server");
     else if (known)
@@ -254,6 +257,7 @@ void supervisor_exited(struct broker *b, const struct monitor_message *m)
         return;
     bool done = m->code == CLD_EXITED && m->value == WORKER_EXIT_DONE;
     bool not_yet = m->code == CLD_EXITED && m->value == WORKER_EXIT_NOT_YET;
+    bool unavailable = m->code == CLD_EXITED && m->value == WORKER_EXIT_UNAVAILABLE;
     bool steady = w->peer->phase == IPC_PHASE_SERVE && monotonic_ms() - w->since_ms >= STEADY_MS;
     explain_exit(w, m);
     if (m->code != CLD_EXITED && m->value == SIGSYS)
@@ -266,7 +270,10 @@ void supervisor_exited(struct broker *b, const struct monitor_message *m)
         backoff_reset(&w->backoff);
     if (not_yet && w->kind == IPC_PEER_CAPTURE)
         capture_down(b, ipc_CapturePhase_CAPTURE_WAITING_FOR_X, w->reason);
-    went_down(b, w, not_yet ? NOT_YET_MS : backoff_next(&w->backoff, broker_random()));
+    went_down(b, w,
+              not_yet       ? NOT_YET_MS
+              : unavailable ? LAST_RETRY_MS
+                            : backoff_next(&w->backoff, broker_random()));
 }
 
 void supervisor_serves(struct broker *b, struct peer *peer, const ipc_LockReport *lock)
