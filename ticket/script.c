@@ -37,10 +37,7 @@ static int turn(struct script *script)
     int result = ticket_turn(script->ticket);
     if (result == 0)
         return 0;
-    fputs(result == TICKET_GONE ? "cloister-ticket: the agent ended the ticket\n"
-                                : "cloister-ticket: out of locked memory\n",
-          stderr);
-    return TICKET_EXIT_ERROR;
+    return show_turn_failure(script->ticket, result);
 }
 
 static int list(struct script *script)
@@ -146,7 +143,8 @@ static int send_it(struct script *script)
     while (!result && upload_state(upload) < UPLOAD_DONE) {
         result = turn(script);
         if (!result && upload_state(upload) < UPLOAD_DONE && out_of_patience(script)) {
-            fputs("cloister-ticket: the connection is gone; the upload is abandoned\n", stderr);
+            fprintf(stderr, "cloister-ticket: the connection is gone; the upload is abandoned%s\n",
+                    show_may_have_arrived(script->ticket));
             result = TICKET_EXIT_NOT_CONNECTED;
         }
     }
@@ -157,7 +155,8 @@ static int send_it(struct script *script)
     if (upload_state(upload) == UPLOAD_FAILED) {
         char plain[800];
         log_escape(plain, sizeof(plain), upload_why(upload), strlen(upload_why(upload)));
-        fprintf(stderr, "cloister-ticket: the ticket could not be sent: %s\n", plain);
+        fprintf(stderr, "cloister-ticket: the ticket could not be sent: %s%s\n", plain,
+                show_may_have_arrived(script->ticket));
         result = TICKET_EXIT_REFUSED;
     }
     return result;

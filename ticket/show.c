@@ -126,6 +126,22 @@ void show_consent(struct ticket *ticket)
         show_escaped("  %s\n", config->recipients[i]);
 }
 
+const char *show_may_have_arrived(const struct ticket *ticket)
+{
+    const struct upload *upload = ticket_upload(ticket);
+    return upload && upload_may_have_arrived(upload)
+               ? "; all of it was sent, so the help desk may have it: ask before you send it again"
+               : "";
+}
+
+int show_turn_failure(const struct ticket *ticket, int outcome)
+{
+    fprintf(stderr, "cloister-ticket: %s%s\n",
+            outcome == TICKET_GONE ? "the agent ended the ticket" : "out of locked memory",
+            show_may_have_arrived(ticket));
+    return TICKET_EXIT_ERROR;
+}
+
 int show_no_agent(int outcome, const struct agent_no *no)
 {
     char words[800];

@@ -23,6 +23,13 @@ void show_consent(struct ticket *ticket);
 /* A number of bytes as "12.3 MB". */
 void show_size(char out[16], uint64_t bytes);
 
+/* Why ticket_turn failed with `outcome`, on standard error; returns the exit code for it. */
+int show_turn_failure(const struct ticket *ticket, int outcome);
+
+/* What to say behind "failed" or "abandoned": "", or that the help desk may have it all the same.
+ */
+const char *show_may_have_arrived(const struct ticket *ticket);
+
 /* Why the agent could not be reached, on standard error; returns the exit code for it. */
 int show_no_agent(int outcome, const struct agent_no *no);
 

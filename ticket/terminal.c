@@ -158,8 +158,11 @@ static void take_line(struct face *face, char *line)
     case FACE_PREPARING:
     case FACE_SENDING:
         if (strcmp(line, "cancel") == 0) {
-            puts(face->mode == FACE_SENDING ? "Cancelled: the upload is abandoned."
-                                            : "Cancelled. Nothing was sent.");
+            if (face->mode == FACE_SENDING)
+                printf("Cancelled: the upload is abandoned%s.\n",
+                       show_may_have_arrived(face->ticket));
+            else
+                puts("Cancelled. Nothing was sent.");
             face_end(face, TICKET_EXIT_CANCELLED);
         }
         break;
@@ -243,7 +246,8 @@ static void show_progress(struct face *face)
         show_escaped("\nThe help desk has your ticket: %s\n", upload_number(upload));
         face_end(face, TICKET_EXIT_SENT);
     } else if (upload_state(upload) == UPLOAD_FAILED) {
-        show_escaped("\nThe ticket could not be sent: %s\n", upload_why(upload));
+        show_escaped("\nThe ticket could not be sent: %s", upload_why(upload));
+        puts(show_may_have_arrived(face->ticket));
         face_end(face, TICKET_EXIT_REFUSED);
     }
 }
@@ -298,10 +302,8 @@ static void turn(struct face *face)
     wait_for_something(face);
     int result = face->mode == FACE_ENDED ? 0 : ticket_turn(face->ticket);
     if (result) {
-        fputs(result == TICKET_GONE ? "\ncloister-ticket: the agent ended the ticket\n"
-                                    : "\ncloister-ticket: out of locked memory\n",
-              stderr);
-        face_end(face, TICKET_EXIT_ERROR);
+        putchar('\n');
+        face_end(face, show_turn_failure(face->ticket, result));
     }
     advance(face);
 }

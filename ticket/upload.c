@@ -26,6 +26,7 @@ struct upload {
     uint32_t next;  /* chunk to send */
     uint32_t taken; /* chunks below this are taken */
     uint64_t now_ms, not_before_ms;
+    bool handed_over; /* all chunks were, on this connection or an earlier one */
     char number[48], why[192];
 };
 
@@ -210,6 +211,7 @@ static void send_more(struct upload *upload)
     if (idle && upload->next == count) {
         const ipc_BundleFinish body = ipc_BundleFinish_init_zero;
         upload->state = UPLOAD_FINISHING;
+        upload->handed_over = true;
         ask(upload, IPC_BUNDLE_FINISH, &body);
     }
 }
@@ -240,6 +242,11 @@ uint64_t upload_progress(const struct upload *upload)
     uint64_t bytes = (uint64_t)upload->taken * CHUNK_BYTES;
     uint64_t size = chunk_list_size(upload->chunks);
     return bytes < size ? bytes : size;
+}
+
+bool upload_may_have_arrived(const struct upload *upload)
+{
+    return upload->handed_over;
 }
 
 const char *upload_number(const struct upload *upload)

@@ -44,6 +44,12 @@ enum upload_state upload_state(const struct upload *upload);
 /* Bytes that the console side has taken. */
 uint64_t upload_progress(const struct upload *upload);
 
+/*
+ * Whether all of it was once handed over: then the console may have the ticket even if the upload
+ * fails or is abandoned, since only its word is missing.
+ */
+bool upload_may_have_arrived(const struct upload *upload);
+
 /* The ticket number (UPLOAD_DONE), or why it failed (UPLOAD_FAILED). Hostile text. */
 const char *upload_number(const struct upload *upload);
 const char *upload_why(const struct upload *upload);
