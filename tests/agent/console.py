@@ -17,9 +17,11 @@ def free_port():
 
 
 class Console:
-    def __init__(self, name="localhost", program=None):
+    def __init__(self, name="localhost", program=None, config=None, state=None):
+        """`config`: the text of a configuration file; `state`: another state folder."""
         self.folder = tempfile.mkdtemp(prefix="cloister-console-", dir="/var/tmp")
-        self.state = os.path.join(self.folder, "state")
+        self.state = state or os.path.join(self.folder, "state")
+        self.config = config
         os.chmod(self.folder, 0o755)  # the agent reads the CA below it
         self.ca = os.path.join(self.folder, "ca.pem")
         self.log_path = os.path.join(self.folder, "log")
@@ -28,10 +30,15 @@ class Console:
         self.process = None
 
     def start(self):
+        extra = []
+        if self.config:
+            extra = ["--config", os.path.join(self.folder, "console.conf")]
+            with open(extra[1], "w", encoding="utf-8") as f:
+                f.write(self.config)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.program, "serve", "--state", self.state, "--listen", f"127.0.0.1:{self.port}",
-                 "--name", self.name, "--name", "127.0.0.1"],
+                 "--name", self.name, "--name", "127.0.0.1", *extra],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("the console", self._answers)
         with open(self.ca, "w", encoding="utf-8") as f:
@@ -67,10 +74,10 @@ class Console:
         return self.json("token")["token"]
 
     def machines(self):
-        return self.json("machines")["machines"]
+        return self.json("machines")
 
     def tickets(self):
-        return self.json("tickets")["tickets"]
+        return self.json("tickets")
 
     def stop(self, how=signal.SIGTERM):
         if self.process and self.process.poll() is None:

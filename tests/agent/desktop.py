@@ -1,5 +1,6 @@
 """A desktop to test on: Xvfb with a window manager and real programs, driven by xdotool."""
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -27,20 +28,20 @@ class Desktop:
         self.display_number = None
 
     def start(self):
-        cookie = os.urandom(16).hex()
-        self._xauth(self.xauthority, ":0", cookie)  # the number is not known yet; the server ignores it
+        # Servers that look for a free number by themselves at the same time take each other's sockets.
+        self.display_number = random.SystemRandom().randrange(1000, 60000)
+        self.display = f":{self.display_number}"
+        self._xauth(self.xauthority, self.display, os.urandom(16).hex())
         read_end, write_end = os.pipe()
         geometry = ["-screen", "0", f"{self.size}x24"] if self.server == "Xvfb" else \
             ["-geometry", self.size, "-depth", "24", "-SecurityTypes", "None", "-rfbport", "-1"]
-        self.spawn([self.server, "-displayfd", str(write_end), "-auth", self.xauthority,
-                    "-nolisten", "tcp", *geometry], pass_fds=(write_end,))
+        # Without -noreset the first client's end would throw out the second that is just coming.
+        self.spawn([self.server, self.display, "-displayfd", str(write_end), "-auth", self.xauthority,
+                    "-nolisten", "tcp", "-noreset", *geometry], pass_fds=(write_end,))
         os.close(write_end)
         with os.fdopen(read_end) as answer:
-            number = answer.readline().strip()
-        if not number:
-            raise Failure(f"{self.server} did not start")
-        self.display, self.display_number = f":{number}", int(number)
-        self._xauth(self.xauthority, self.display, cookie)
+            if not answer.readline():
+                raise Failure(f"{self.server} did not start")
         self.spawn(["openbox"])
         wait_for("the window manager",
                  lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").stdout)
