@@ -13,6 +13,7 @@
 #include <xcb/xinput.h>
 
 #include "x11_keys.h"
+#include "x11_wipe.h"
 
 int x11_dial(const char *path)
 {
@@ -47,6 +48,7 @@ static int open_connection(struct x11 *x11, int fd, const struct xauth_cookie *c
         auth.datalen = sizeof(copy.bytes);
         auth.data = (char *)copy.bytes;
     }
+    x11_wipe_reads(fd);
     x11->connection = xcb_connect_to_fd(fd, cookie != NULL ? &auth : NULL);
     explicit_bzero(&copy, sizeof(copy));
     return xcb_connection_has_error(x11->connection) ? X11_REFUSED : X11_OK;
@@ -291,6 +293,7 @@ struct x11 *x11_free(struct x11 *x11)
         return NULL;
     if (x11->connection != NULL)
         xcb_disconnect(x11->connection);
+    x11_wipe_reads(-1);
     free(x11->event);
     free(x11);
     return NULL;

@@ -7,6 +7,7 @@
 
 #include "x11.h"
 #include "x11_keys.h"
+#include "x11_wipe.h"
 
 int x11_keys_load(struct x11 *x11)
 {
@@ -118,8 +119,10 @@ int x11_next(struct x11 *x11, struct x11_event *out)
         xcb_generic_event_t *event = xcb_poll_for_event(x11->connection);
         if (event == NULL && x11->keys_changed && x11_keys_load(x11) == X11_OK)
             continue;
-        if (event == NULL)
+        if (event == NULL) {
+            x11_wipe_stack();
             return xcb_connection_has_error(x11->connection) ? X11_LOST : X11_EMPTY;
+        }
         if (translate(x11, event, out)) {
             x11->event = event;
             return X11_OK;
