@@ -185,7 +185,7 @@ static const struct key keys[] = {
      "10s to 24h, with unit s, m or h"},
     {"capture", "max_frames", set_number, AT(agent.capture.max_frames), 1, 10000, "1 to 10000"},
     {"capture", "max_bytes", set_size, AT(agent.capture.max_bytes), MIB, 1024 * MIB,
-     "1M to 4G, with unit K, M or G"},
+     "1M to 1G, with unit K, M or G"},
     {"capture", "cpu_percent", set_number, AT(agent.capture.cpu_percent), 1, 100, "1 to 100"},
     {"capture", "deny", set_deny, AT(agent.capture), 0, 0,
      "up to 32 window classes of up to 63 bytes, separated by commas, with * and ?"},
@@ -205,7 +205,7 @@ static const struct key keys[] = {
     {"ticket", "per_uid_connections", set_number, AT(agent.ticket.per_uid_connections), 1, 64,
      "1 to 64"},
     {"ticket", "max_bundle", set_size, AT(agent.ticket.max_bundle), MIB, 4096 * MIB,
-     "1M to 4G, with unit K, M or G"},
+     "1M to 1G, with unit K, M or G"},
     {"log", "syslog", set_flag, AT(agent.log_syslog), 0, 0, "yes or no"},
     {"log", "level", set_level, AT(agent.log_level), 0, 0, "error, warning, notice, info or debug"},
 };
