@@ -48,16 +48,6 @@ const char *sandbox_overlay(void)
 #endif
 }
 
-#ifdef CLOISTER_SANITIZE
-/* The environment is empty, so the run time's options are compiled in. Leak checking and
- * symbolizing start threads and processes, which the filter kills. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0:symbolize=0:allocator_may_return_null=1";
-}
-#endif
-
 int sandbox_early(void)
 {
     if (prctl(PR_SET_DUMPABLE, 0) != 0)
