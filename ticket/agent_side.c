@@ -37,7 +37,7 @@ struct side {
     size_t lengths[SIDE_COUNT];
     uint8_t *list; /* consented digests */
     uint64_t size;
-    uint32_t next_chunk, begun;
+    uint32_t next_chunk, begun, consents;
     int lost_once, received, door;
 };
 
@@ -188,6 +188,10 @@ static void on_consent(struct side *side, const struct message *message)
                        63);
     CHECK(memcmp(digest, consent.recipients_digest, 32) == 0);
     if (side->scenario == CONSENT_REFUSED) {
+        refuse(side, message, ipc_RefusalReason_FAILED, "the vault did not sign");
+        return;
+    }
+    if (side->scenario == VAULT_AWAY && side->consents++ == 0) {
         refuse(side, message, ipc_RefusalReason_NOT_RUNNING, "the vault is not running");
         return;
     }

@@ -21,6 +21,7 @@ enum scenario {
     PART_CHANGED,
     LISTING_CHANGED,
     CONSENT_REFUSED,
+    VAULT_AWAY, /* the first Consent finds no vault, the second one does */
     CONSOLE_LOST,
     BROKER_GONE,
     OFFLINE,       /* the console is not connected */

@@ -209,7 +209,7 @@ static void upload_all(enum scenario scenario, enum upload_state want)
         assert_string_equal(upload_number(upload), "T-000123");
         assert_int_equal(upload_progress(upload), 262144 * 9 + 5);
     } else {
-        assert_string_equal(upload_why(upload), "the vault is not running");
+        assert_string_equal(upload_why(upload), "the vault did not sign");
     }
     upload_free(upload);
     chunk_list_free(chunks);
@@ -224,6 +224,11 @@ static void a_consented_bundle_gets_its_number(void)
 static void a_refused_consent_is_told(void)
 {
     upload_all(CONSENT_REFUSED, UPLOAD_FAILED);
+}
+
+static void a_consent_waits_for_the_vault(void)
+{
+    upload_all(VAULT_AWAY, UPLOAD_DONE);
 }
 
 static void the_upload_resumes(void)
@@ -253,6 +258,7 @@ static void (*const tests[])(void) = {
     a_changed_listing_ends_it,
     a_consented_bundle_gets_its_number,
     a_refused_consent_is_told,
+    a_consent_waits_for_the_vault,
     the_upload_resumes,
     a_dead_broker_is_noticed,
 };

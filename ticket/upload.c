@@ -20,6 +20,7 @@ struct sent {
 struct upload {
     struct agent *agent;
     const struct chunk_list *chunks;
+    ipc_Consent consent; /* the user's word, said again if the vault was away */
     enum upload_state state;
     uint32_t request; /* Consent, BundleBegin or BundleFinish under way; 0: none */
     struct sent window[WINDOW];
@@ -66,6 +67,13 @@ static void recipients_digest(const ipc_TicketConfig *config, uint8_t out[32])
     crypto_hash_sha256_final(&state, out);
 }
 
+static int ask_consent(struct upload *upload)
+{
+    const struct chunk_list *chunks = upload->chunks;
+    return agent_ask(upload->agent, IPC_CONSENT, &upload->consent, chunk_list_digests(chunks),
+                     (size_t)chunk_list_count(chunks) * CHUNK_DIGEST_BYTES, &upload->request);
+}
+
 int upload_new(struct upload **out, struct agent *agent, const struct chunk_list *chunks)
 {
     struct upload *upload = calloc(1, sizeof(*upload));
@@ -78,8 +86,8 @@ int upload_new(struct upload **out, struct agent *agent, const struct chunk_list
     memcpy(consent.ticket, config->ticket, sizeof(consent.ticket));
     memcpy(consent.digest, chunk_list_digest(chunks), sizeof(consent.digest));
     recipients_digest(config, consent.recipients_digest);
-    int result = agent_ask(agent, IPC_CONSENT, &consent, chunk_list_digests(chunks),
-                           (size_t)chunk_list_count(chunks) * CHUNK_DIGEST_BYTES, &upload->request);
+    upload->consent = consent;
+    int result = ask_consent(upload);
     if (result) {
         free(upload);
         return result;
@@ -105,7 +113,9 @@ static void on_refused(struct upload *upload, const struct message *message)
     ipc_Refused refused;
     if (envelope_decode(&message->envelope, &refused) != ENVELOPE_OK)
         fail(upload, "the agent's answer makes no sense");
-    else if (upload->state != UPLOAD_CONSENTING && worth_waiting(refused.reason))
+    else if (upload->state == UPLOAD_CONSENTING && worth_waiting(refused.reason))
+        upload->not_before_ms = upload->now_ms + RETRY_MS;
+    else if (worth_waiting(refused.reason))
         wait_for_console(upload);
     else
         fail(upload, refused.detail[0] ? refused.detail : "the agent refused");
@@ -221,11 +231,17 @@ int upload_tick(struct upload *upload, uint64_t now_ms)
     upload->now_ms = now_ms;
     if (upload->state == UPLOAD_SENDING)
         send_more(upload);
-    if (upload->state != UPLOAD_WAITING || upload->request ||
-        !agent_connected_to_console(upload->agent))
+    bool consenting = upload->state == UPLOAD_CONSENTING;
+    if ((!consenting && upload->state != UPLOAD_WAITING) || upload->request ||
+        (!consenting && !agent_connected_to_console(upload->agent)))
         return -1;
     if (now_ms < upload->not_before_ms)
         return (int)(upload->not_before_ms - now_ms);
+    if (consenting) {
+        if (ask_consent(upload))
+            fail(upload, "the agent is gone");
+        return -1;
+    }
     const ipc_BundleBegin body = ipc_BundleBegin_init_zero;
     upload->not_before_ms = now_ms + RETRY_MS;
     ask(upload, IPC_BUNDLE_BEGIN, &body);

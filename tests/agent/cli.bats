@@ -175,6 +175,9 @@ is() { [ "$(field "$1")" = "$2" ]; }
     echo "$status $stderr"
     [ "$status" -eq 0 ]
     python3 -c 'import json, sys; json.loads(sys.argv[1])' "$output"
+    run --separate-stderr as $OWNER ticket --yes --wrong
+    echo "$status $stderr"
+    [ "$status" -eq 2 ]
 }
 
 @test "identity: the same for everybody" {
