@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,14 @@ struct channel {
     atomic_int pid;
     atomic_uint uid;
     atomic_bool connected;
+    atomic_int pipe; /* the accepted connection */
     atomic_bool closed;
+    /*
+     * Held while the end of the connection is noted, and while the next receive is started, which
+     * must not happen after it: nng 1.5's pair0 then reads through a pointer that it has cleared,
+     * if a message came in at that moment. A peer could crash the broker by sending and leaving.
+     */
+    pthread_mutex_t ending;
 };
 
 static int error_of(int nng_error)
@@ -79,19 +87,22 @@ static void on_connecting(nng_pipe pipe, nng_pipe_ev event, void *arg)
         nng_pipe_close(pipe);
         return;
     }
+    atomic_store(&channel->pipe, nng_pipe_id(pipe));
     wake(channel);
 }
 
+/* Runs on an nng thread, after which nng takes the connection apart. */
 static void on_closed(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
-    (void)pipe;
     (void)event;
     struct channel *channel = arg;
     if (channel->exit_on_close)
         _exit(0);
     /* A rejected connection closes too; only the accepted one counts. */
-    if (channel->dialer || atomic_load(&channel->connected)) {
+    if (channel->dialer || nng_pipe_id(pipe) == atomic_load(&channel->pipe)) {
+        pthread_mutex_lock(&channel->ending);
         atomic_store(&channel->closed, true);
+        pthread_mutex_unlock(&channel->ending);
         wake(channel);
     }
 }
@@ -116,6 +127,8 @@ static int channel_new(struct channel **out, const char *path, bool dialer)
         return -ENOMEM;
     channel->dialer = dialer;
     channel->wake_fd = -1;
+    atomic_store(&channel->pipe, -1);
+    pthread_mutex_init(&channel->ending, NULL);
     int n = snprintf(channel->path, sizeof(channel->path), "%s", path);
     if (n < 0 || (size_t)n >= sizeof(channel->path)) {
         free(channel);
@@ -301,6 +314,14 @@ int channel_send_raw(struct channel *channel, const void *data, size_t length)
     return outcome;
 }
 
+static void receive_next(struct channel *channel)
+{
+    pthread_mutex_lock(&channel->ending);
+    if (!channel_closed(channel))
+        nng_recv_aio(channel->socket, channel->receive);
+    pthread_mutex_unlock(&channel->ending);
+}
+
 int channel_receive(struct channel *channel, struct message *out, enum envelope_outcome *why)
 {
     *out = (struct message){0};
@@ -311,7 +332,7 @@ int channel_receive(struct channel *channel, struct message *out, enum envelope_
     uint64_t n;
     if (read(channel->fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
         return -errno;
-    nng_recv_aio(channel->socket, channel->receive);
+    receive_next(channel);
     *why = envelope_parse(&out->envelope, nng_msg_body(raw), nng_msg_len(raw));
     if (*why != ENVELOPE_OK) {
         nng_msg_free(raw);
@@ -352,6 +373,7 @@ struct channel *channel_free(struct channel *channel)
         nng_msg_free(raw);
     if (channel->fd >= 0)
         close(channel->fd);
+    pthread_mutex_destroy(&channel->ending);
     free(channel);
     return NULL;
 }
