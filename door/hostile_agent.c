@@ -29,13 +29,6 @@ struct input {
     size_t size;
 };
 
-/* Of the messages of a peer that leaves, nng 1.5 loses one in some thousand connections. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:ipc_pipe_recv_cb";
-}
-
 static void must(int condition)
 {
     if (!condition)

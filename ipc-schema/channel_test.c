@@ -299,13 +299,6 @@ static void a_stranger_ends_nothing(void **state)
     assert_false(channel_closed(e->broker));
 }
 
-/* Of the messages of a peer that leaves, nng 1.5 loses one in some thousand connections. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:ipc_pipe_recv_cb";
-}
-
 static size_t count_descriptors(void)
 {
     size_t count = 0;

@@ -15,13 +15,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct world *w;
 static struct client_end client;
 
-/* Of the messages of a peer that leaves, nng 1.5 loses one in some thousand connections. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:ipc_pipe_recv_cb";
-}
-
 /* What the broker passed on is read and dropped, so that no queue fills. */
 static void drain(void)
 {
