@@ -26,6 +26,7 @@
 #include "test_engine.h"
 
 #define TRIGGERS_MAX 2000
+#define MAIM_RUNS    5
 
 static struct test_engine test;
 static unsigned width = 1920, height = 1080, triggers = 100;
@@ -149,6 +150,14 @@ static uint64_t bare_grab(void)
     return clock_us(CLOCK_MONOTONIC) - start;
 }
 
+/* The usual screenshot program, started anew as somebody who presses a key for it would. */
+static uint64_t maim(void)
+{
+    uint64_t start = clock_us(CLOCK_MONOTONIC);
+    test_display_run(&test.display, "maim /dev/null");
+    return clock_us(CLOCK_MONOTONIC) - start;
+}
+
 static void one(unsigned i, unsigned *stored)
 {
     struct engine_status before, after;
@@ -232,13 +241,18 @@ static void bench(void **state)
     }
     test_engine_start(&test, &config);
     unsigned stored = 0;
+    uint64_t maim_us[MAIM_RUNS];
     for (unsigned i = 0; i < triggers; i++)
         one(i, &stored);
+    for (unsigned i = 0; !video && i < MAIM_RUNS; i++)
+        maim_us[i] = maim();
     engine_status(test.engine, &status);
     uint64_t raw = (uint64_t)width * height * 4;
     print("bare grab", median(grab_us, stored), "us");
     print("trigger to stored", median(total_us, stored), "us");
     print("trigger to stored, 90th percentile", slow_tenth(total_us, stored), "us");
+    if (!video)
+        print("maim", median(maim_us, MAIM_RUNS), "us");
     print("raw frame", raw, "bytes");
     print("stored per frame, mean", mean(bytes, stored), "bytes");
     print("stored per frame, median", median(bytes, stored), "bytes");
