@@ -32,7 +32,8 @@ struct face {
     struct locked_bytes description; /* FACE_DESCRIBING: so far */
     struct locked_bytes line;        /* input without a line feed yet */
     uint32_t notices_shown;
-    int progress_shown; /* percent */
+    int progress_shown;  /* percent */
+    char why_shown[192]; /* why the console last took nothing */
 };
 
 /* ---- terminal.c ---- */

@@ -10,14 +10,15 @@
 #include "show.h"
 #include "ticket_exit.h"
 
-/* How long a connection that breaks during the upload is waited for without
- * --wait-for-connection. */
+/* How long an upload that comes no further is waited for without --wait-for-connection. */
 #define PATIENCE_MS 30000
 
 struct script {
     struct ticket *ticket;
     const struct options *options;
-    uint64_t offline_since_ms; /* 0: connected */
+    uint64_t progress;         /* the most that the console has had of the upload */
+    uint64_t stalled_since_ms; /* when it first had to wait after that; 0: it has not */
+    char why_said[192];
 };
 
 static uint64_t now_ms(void)
@@ -100,17 +101,40 @@ static int seal(struct script *script)
     return result ? TICKET_EXIT_ERROR : 0;
 }
 
-/* Whether the connection has been gone for longer than one waits for it. */
-static bool out_of_patience(struct script *script)
+/* Whether the upload has waited for longer than one waits without having come any further. */
+static bool out_of_patience(struct script *script, const struct upload *upload)
 {
-    if (agent_connected_to_console(ticket_agent(script->ticket))) {
-        script->offline_since_ms = 0;
-        return false;
+    if (upload_progress(upload) > script->progress) {
+        script->progress = upload_progress(upload);
+        script->stalled_since_ms = 0;
     }
-    if (!script->offline_since_ms)
-        script->offline_since_ms = now_ms();
+    if (upload_state(upload) != UPLOAD_WAITING)
+        return false;
+    if (!script->stalled_since_ms)
+        script->stalled_since_ms = now_ms();
     return !script->options->wait_for_connection &&
-           now_ms() - script->offline_since_ms > PATIENCE_MS;
+           now_ms() - script->stalled_since_ms > PATIENCE_MS;
+}
+
+/* A console that is connected and takes nothing is worth a line, once for each reason. */
+static void say_why_waiting(struct script *script, const struct upload *upload)
+{
+    char plain[800];
+    const char *why = upload_state(upload) == UPLOAD_WAITING ? upload_why(upload) : "";
+    if (!why[0] || strcmp(why, script->why_said) == 0)
+        return;
+    snprintf(script->why_said, sizeof(script->why_said), "%s", why);
+    log_escape(plain, sizeof(plain), why, strlen(why));
+    fprintf(stderr, "cloister-ticket: not taken yet: %s; trying again\n", plain);
+}
+
+static int abandon(struct script *script, const struct upload *upload)
+{
+    bool refused = upload_why(upload)[0] != '\0';
+    fprintf(stderr, "cloister-ticket: %s; the upload is abandoned%s\n",
+            refused ? "the help desk does not take the ticket" : "the connection is gone",
+            show_may_have_arrived(script->ticket));
+    return refused ? TICKET_EXIT_REFUSED : TICKET_EXIT_NOT_CONNECTED;
 }
 
 static void print_sent(struct script *script)
@@ -142,11 +166,11 @@ static int send_it(struct script *script)
     int result = 0;
     while (!result && upload_state(upload) < UPLOAD_DONE) {
         result = turn(script);
-        if (!result && upload_state(upload) < UPLOAD_DONE && out_of_patience(script)) {
-            fprintf(stderr, "cloister-ticket: the connection is gone; the upload is abandoned%s\n",
-                    show_may_have_arrived(script->ticket));
-            result = TICKET_EXIT_NOT_CONNECTED;
-        }
+        if (result || upload_state(upload) >= UPLOAD_DONE)
+            break;
+        say_why_waiting(script, upload);
+        if (out_of_patience(script, upload))
+            result = abandon(script, upload);
     }
     if (upload_state(upload) == UPLOAD_DONE) {
         print_sent(script);

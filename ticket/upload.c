@@ -39,12 +39,23 @@ static void fail(struct upload *upload, const char *why)
     snprintf(upload->why, sizeof(upload->why), "%s", why);
 }
 
-/* The connection is gone: the answers to what is under way no longer matter. */
-static void wait_for_console(struct upload *upload)
+/*
+ * The connection is gone, or the console takes nothing now, for the reason `why`: the answers to
+ * what is under way no longer matter.
+ */
+static void wait_for_console(struct upload *upload, const char *why)
 {
+    snprintf(upload->why, sizeof(upload->why), "%s", why);
     upload->state = UPLOAD_WAITING;
     upload->request = 0;
     memset(upload->window, 0, sizeof(upload->window));
+    upload->not_before_ms = upload->now_ms + RETRY_MS;
+}
+
+/* The vault is away. */
+static void consent_later(struct upload *upload, const char *why)
+{
+    snprintf(upload->why, sizeof(upload->why), "%s", why);
     upload->not_before_ms = upload->now_ms + RETRY_MS;
 }
 
@@ -114,11 +125,17 @@ static void on_refused(struct upload *upload, const struct message *message)
     if (envelope_decode(&message->envelope, &refused) != ENVELOPE_OK)
         fail(upload, "the agent's answer makes no sense");
     else if (upload->state == UPLOAD_CONSENTING && worth_waiting(refused.reason))
-        upload->not_before_ms = upload->now_ms + RETRY_MS;
+        consent_later(upload, refused.detail);
     else if (worth_waiting(refused.reason))
-        wait_for_console(upload);
+        wait_for_console(upload, refused.reason == ipc_RefusalReason_BUSY ? refused.detail : "");
     else
         fail(upload, refused.detail[0] ? refused.detail : "the agent refused");
+}
+
+static void on_granted(struct upload *upload)
+{
+    upload->why[0] = '\0';
+    upload->state = UPLOAD_WAITING;
 }
 
 static void on_ready(struct upload *upload, const struct message *message)
@@ -130,6 +147,7 @@ static void on_ready(struct upload *upload, const struct message *message)
         fail(upload, "the agent's answer makes no sense");
         return;
     }
+    upload->why[0] = '\0';
     upload->next = upload->taken = ready.next_chunk;
     upload->state = UPLOAD_SENDING;
 }
@@ -165,7 +183,7 @@ static void on_answer(struct upload *upload, const struct message *message)
     if (message->envelope.number == IPC_REFUSED)
         on_refused(upload, message);
     else if (upload->state == UPLOAD_CONSENTING && message->envelope.number == IPC_CONSENT_GRANTED)
-        upload->state = UPLOAD_WAITING;
+        on_granted(upload);
     else if (upload->state == UPLOAD_WAITING)
         on_ready(upload, message);
     else if (upload->state == UPLOAD_FINISHING)

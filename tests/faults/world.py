@@ -32,19 +32,20 @@ def noise_picture(path, width, height):
 
 
 class World:
-    def __init__(self, config=None, console_config=None, server="Xvfb", size="640x480", noise=True):
+    def __init__(self, config=None, console_config=None, server="Xvfb", size="640x480", noise=True,
+                 console_state=None):
         self.cleanup = []
         try:
-            self._build(config or {}, console_config, server, size, noise)
+            self.console = self._keep(Console(config=console_config, state=console_state), Console.remove)
+            self._build(config or {}, server, size, noise)
         except BaseException:
             self.close()
             raise
 
-    def _build(self, config, console_config, server, size, noise):
+    def _build(self, config, server, size, noise):
         self.folder = self._keep(tempfile.mkdtemp(prefix="cloister-faults-", dir="/var/tmp"),
                                  lambda f: shutil.rmtree(f, ignore_errors=True))
         os.chmod(self.folder, 0o755)
-        self.console = self._keep(Console(config=console_config), Console.remove)
         self.console.start()
         self.link = self._keep(Link(self.console.port), Link.close)
         self.desktop = self._keep(Desktop(size=size, server=server), Desktop.remove)
