@@ -112,8 +112,13 @@ int monitor_folder(int at, const char *path, mode_t mode, uint32_t uid, uint32_t
 {
     if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
         return -errno;
+    struct stat st;
     int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int result = fd < 0 || fchown(fd, uid, gid) != 0 || fchmod(fd, mode) != 0 ? -errno : 0;
+    int result = fd < 0 || fstat(fd, &st) != 0 ? -errno : 0;
+    /* What is right is left alone: a file system that can only be read holds a key all the same. */
+    if (result == 0 && (st.st_uid != uid || st.st_gid != gid || (st.st_mode & 07777) != mode) &&
+        (fchown(fd, uid, gid) != 0 || fchmod(fd, mode) != 0))
+        result = -errno;
     monitor_close(&fd);
     return result;
 }

@@ -56,8 +56,8 @@ void monitor_child_forget(struct monitor_child *child);
 /* Checks that the folder of the programs and `name` in it are root's alone. 0, or -errno. */
 int monitor_program_check(const struct monitor_host *host, const char *name);
 
-/* Makes folder `path` below descriptor `at` where it is missing, and gives it mode and owner. Its
- * parent must be root's. 0, or -errno. */
+/* Makes folder `path` below descriptor `at` where it is missing, and gives it mode and owner unless
+ * it has them (the file system may be read-only). Its parent must be root's. 0, or -errno. */
 int monitor_folder(int at, const char *path, mode_t mode, uint32_t uid, uint32_t gid);
 
 /* Closes *fd if it is open, and sets it to -1. */

@@ -100,16 +100,16 @@ class VaultDisk(unittest.TestCase):
     def check_says_so_then_works(self, words):
         self.agent.start()
         self.agent.wait_log(words)
-        self.agent.wait_serving("vault")
         identity = self.agent.run("cloister", "identity")
         self.assertNotEqual(identity.returncode, 0)
         self.assertTrue(identity.stderr.strip())
-        pids = self.agent.processes()
-        self.disk.free()
+        self.assertIn(words, identity.stderr + self.agent.worker("vault")["reason"])
+        broker = [p for p, n in self.agent.processes().items() if n == "cloister-broker"]
         self.disk.read_only(False)
+        self.disk.free()
         wait_for("an identity", lambda: self.agent.run("cloister", "identity").returncode == 0)
-        self.assertLessEqual({p for p, n in pids.items() if n == "cloisterd"},
-                             set(self.agent.processes()))
+        self.assertEqual(broker, [p for p, n in self.agent.processes().items()
+                                  if n == "cloister-broker"])
 
     def test_full_before_the_first_key(self):
         self.begin()
