@@ -32,6 +32,7 @@
 #define CLIENTS_MAX     32
 #define TICKETS_MAX     8
 #define REQUEST_WAIT_MS 60000 /* the longest that an answer may take */
+#define WORKER_WAIT_MS  20000 /* that of a worker which waits for nobody: vault, capture */
 
 /* ---- workers ---- */
 

@@ -123,12 +123,19 @@ void router_refuse(struct broker *b, struct peer *peer, uint32_t request, ipc_Re
     router_answer(b, peer, request, IPC_REFUSED, &refused, NULL, 0);
 }
 
+/* When an answer of `peer` is overdue. Only what goes over the network may take its time. */
+static uint64_t answer_due_ms(struct broker *b, const struct peer *peer)
+{
+    const struct supervised *w = supervisor_of_peer(b, peer);
+    return monotonic_ms() + (w && w->keep ? WORKER_WAIT_MS : REQUEST_WAIT_MS);
+}
+
 ipc_RefusalReason router_ask(struct broker *b, struct peer *peer, uint16_t number, uint32_t tag,
                              const void *body)
 {
     uint32_t request = 0;
     if (requests_add(&b->requests, REQUESTS_BROKER, tag, peer->serial, number,
-                     monotonic_ms() + REQUEST_WAIT_MS, &request) != REQUESTS_OK)
+                     answer_due_ms(b, peer), &request) != REQUESTS_OK)
         return ipc_RefusalReason_BUSY;
     router_answer(b, peer, request, number, body, NULL, 0);
     return ipc_RefusalReason_REFUSED_UNSPECIFIED;
@@ -170,9 +177,8 @@ static void relay_request(struct broker *b, struct peer *from, struct message *m
                       "the process that would answer is not running; see 'cloister status'");
         return;
     }
-    enum requests_outcome outcome =
-        requests_add(&b->requests, from->serial, asked_as, to->serial, e->number,
-                     monotonic_ms() + REQUEST_WAIT_MS, &number);
+    enum requests_outcome outcome = requests_add(&b->requests, from->serial, asked_as, to->serial,
+                                                 e->number, answer_due_ms(b, to), &number);
     if (outcome == REQUESTS_DUPLICATE || outcome == REQUESTS_FLOOD) {
         peer_violates(b, from, "%s: %s", e->type->name,
                       outcome == REQUESTS_FLOOD ? "too many requests at once"
@@ -280,6 +286,17 @@ void router_wake(void *broker, uint32_t events)
     }
 }
 
+/* A worker that waits for nobody and does not answer is stuck: another one may do better. */
+static void kill_if_stuck(struct broker *b, uint64_t serial)
+{
+    struct peer *peer = peer_by_serial(b, serial);
+    struct supervised *w = peer ? supervisor_of_peer(b, peer) : NULL;
+    if (!w || !w->keep || peer->condemned)
+        return;
+    log_alert("%s[%d] does not answer; killed", w->name, (int)peer->pid);
+    supervisor_kill(b, w, "it did not answer in time");
+}
+
 uint64_t router_tick(struct broker *b, uint64_t now)
 {
     for (struct request *r; (r = requests_overdue(&b->requests, now));) {
@@ -290,6 +307,7 @@ uint64_t router_tick(struct broker *b, uint64_t now)
         else if (asker)
             router_refuse(b, asker, r->asker_number, ipc_RefusalReason_TIMED_OUT,
                           "no answer in time");
+        kill_if_stuck(b, r->answerer);
     }
     return requests_next_deadline(&b->requests);
 }

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../agent"))
-from agent import Agent, Failure, wait_for
+from agent import Agent, Failure, make_user, wait_for
 from console import Console, enrol
 from desktop import Desktop
 from link import Link
