@@ -108,7 +108,7 @@ static bool out_of_patience(struct script *script, const struct upload *upload)
         script->progress = upload_progress(upload);
         script->stalled_since_ms = 0;
     }
-    if (upload_state(upload) != UPLOAD_WAITING)
+    if (upload_state(upload) > UPLOAD_WAITING)
         return false;
     if (!script->stalled_since_ms)
         script->stalled_since_ms = now_ms();
@@ -116,25 +116,31 @@ static bool out_of_patience(struct script *script, const struct upload *upload)
            now_ms() - script->stalled_since_ms > PATIENCE_MS;
 }
 
-/* A console that is connected and takes nothing is worth a line, once for each reason. */
+/* A console that is connected and takes nothing, or a vault that is away: once for each reason. */
 static void say_why_waiting(struct script *script, const struct upload *upload)
 {
     char plain[800];
-    const char *why = upload_state(upload) == UPLOAD_WAITING ? upload_why(upload) : "";
+    const char *why = upload_state(upload) <= UPLOAD_WAITING ? upload_why(upload) : "";
     if (!why[0] || strcmp(why, script->why_said) == 0)
         return;
     snprintf(script->why_said, sizeof(script->why_said), "%s", why);
     log_escape(plain, sizeof(plain), why, strlen(why));
-    fprintf(stderr, "cloister-ticket: not taken yet: %s; trying again\n", plain);
+    fprintf(stderr, "cloister-ticket: not sent yet: %s; trying again\n", plain);
 }
 
 static int abandon(struct script *script, const struct upload *upload)
 {
-    bool refused = upload_why(upload)[0] != '\0';
-    fprintf(stderr, "cloister-ticket: %s; the upload is abandoned%s\n",
-            refused ? "the help desk does not take the ticket" : "the connection is gone",
+    char plain[800];
+    const char *why = upload_why(upload);
+    if (!why[0]) {
+        fprintf(stderr, "cloister-ticket: the connection is gone; the upload is abandoned%s\n",
+                show_may_have_arrived(script->ticket));
+        return TICKET_EXIT_NOT_CONNECTED;
+    }
+    log_escape(plain, sizeof(plain), why, strlen(why));
+    fprintf(stderr, "cloister-ticket: the ticket could not be sent: %s%s\n", plain,
             show_may_have_arrived(script->ticket));
-    return refused ? TICKET_EXIT_REFUSED : TICKET_EXIT_NOT_CONNECTED;
+    return TICKET_EXIT_REFUSED;
 }
 
 static void print_sent(struct script *script)

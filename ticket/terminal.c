@@ -232,14 +232,14 @@ static void begin_review(struct face *face)
     face_prompt(face);
 }
 
-/* A console that is connected and takes nothing is worth a line, once for each reason. */
+/* A console that is connected and takes nothing, or a vault that is away: once for each reason. */
 static void show_why_waiting(struct face *face, const struct upload *upload)
 {
-    const char *why = upload_state(upload) == UPLOAD_WAITING ? upload_why(upload) : "";
+    const char *why = upload_state(upload) <= UPLOAD_WAITING ? upload_why(upload) : "";
     if (!why[0] || strcmp(why, face->why_shown) == 0)
         return;
     snprintf(face->why_shown, sizeof(face->why_shown), "%s", why);
-    show_escaped("\nNot taken yet: %s. Trying again; \"cancel\" gives up.\n", why);
+    show_escaped("\nNot sent yet: %s. Trying again; \"cancel\" gives up.\n", why);
 }
 
 static void show_progress(struct face *face)

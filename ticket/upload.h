@@ -51,8 +51,9 @@ uint64_t upload_progress(const struct upload *upload);
 bool upload_may_have_arrived(const struct upload *upload);
 
 /*
- * The ticket number (UPLOAD_DONE); why it failed (UPLOAD_FAILED), or why a console that is
- * connected does not take it now (UPLOAD_WAITING; empty: it is not connected). Hostile text.
+ * The ticket number (UPLOAD_DONE); why it failed (UPLOAD_FAILED), why the vault does not sign the
+ * consent now (UPLOAD_CONSENTING), or why a console that is connected does not take the ticket now
+ * (UPLOAD_WAITING; empty: it is not connected). Hostile text.
  */
 const char *upload_number(const struct upload *upload);
 const char *upload_why(const struct upload *upload);

@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from world import Agent, Console, FaultsCase, World, wait_for
+from world import Agent, Console, Failure, FaultsCase, wait_for
 
 MIB = 1 << 20
 
@@ -81,8 +81,38 @@ class ConsoleDisk(FaultsCase):
     def test_a_script_does_not_wait_for_ever(self):
         self.disk.fill()
         result = self.world.script("--yes", "--description", "full", timeout=90)
-        self.assertIn(result.returncode, (4, 5), result.stderr)
+        self.assertEqual(result.returncode, 5, result.stderr)
         self.assertRegex(result.stderr, r"(?i)storage|could not store")
+
+
+class VaultGone(FaultsCase):
+    """A vault that cannot be started when the user consents."""
+
+    def setUp(self):
+        super().setUp()
+        self.world.gather()
+        self.program = os.path.join(self.world.agent.bin, "cloister-vault")
+        self.addCleanup(os.chmod, self.program, 0o755)
+
+    def stop_the_vault(self):
+        os.chmod(self.program, 0o777)  # not root's alone: the monitor does not start it
+        self.world.kill("cloister-vault")
+        wait_for("the vault to be away",
+                 lambda: "cloister-vault" not in self.world.running())
+
+    def test_a_person_is_told_and_waits(self):
+        typist = self.typist().review().ask_to_send()
+        self.stop_the_vault()
+        typist.type("yes")
+        typist.expect("the vault is not running")
+        os.chmod(self.program, 0o755)
+        self.check_told(typist)
+
+    def test_a_script_is_told_and_ends(self):
+        self.stop_the_vault()
+        result = self.world.script("--yes", "--description", "no vault", timeout=90)
+        self.assertEqual(result.returncode, 5, result.stderr)
+        self.assertIn("the ticket could not be sent: the vault is not running", result.stderr)
 
 
 class VaultDisk(unittest.TestCase):
@@ -136,6 +166,20 @@ class VaultDisk(unittest.TestCase):
         refused = self.agent.run("cloister", "key", "reset", "--yes")
         self.assertNotEqual(refused.returncode, 0)
         self.assertEqual(self.agent.run("cloister", "identity", check=True).stdout, before)
+
+
+class ConsoleReadOnly(unittest.TestCase):
+    def test_it_says_why_it_does_not_start(self):
+        folder = "/run/cloister-faults-ro-%d" % os.getpid()
+        disk = Disk(folder, MIB)
+        self.addCleanup(os.rmdir, folder)
+        self.addCleanup(disk.remove)
+        disk.read_only(True)
+        console = Console(state=os.path.join(folder, "state"))
+        self.addCleanup(console.remove)
+        with self.assertRaisesRegex(Failure, "Read-only file system"):
+            console.start()
+        self.assertEqual(console.process.returncode, 1)
 
 
 if __name__ == "__main__":
