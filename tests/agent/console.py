@@ -17,8 +17,9 @@ def free_port():
 
 
 class Console:
-    def __init__(self, name="localhost", program=None, config=None, state=None):
-        """`config`: the text of a configuration file; `state`: another state folder."""
+    def __init__(self, name="localhost", program=None, config=None, state=None, address="127.0.0.1"):
+        """`config`: the text of a configuration file; `state`: another state folder; `address`: where it
+        listens."""
         self.folder = tempfile.mkdtemp(prefix="cloister-console-", dir="/var/tmp")
         self.state = state or os.path.join(self.folder, "state")
         self.config = config
@@ -26,7 +27,7 @@ class Console:
         self.ca = os.path.join(self.folder, "ca.pem")
         self.log_path = os.path.join(self.folder, "log")
         self.program = program or os.path.join(BIN, "cloister-console")
-        self.name, self.port = name, free_port()
+        self.name, self.address, self.port = name, address, free_port()
         self.process = None
 
     def start(self):
@@ -37,8 +38,8 @@ class Console:
                 f.write(self.config)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve", "--state", self.state, "--listen", f"127.0.0.1:{self.port}",
-                 "--name", self.name, "--name", "127.0.0.1", *extra],
+                [self.program, "serve", "--state", self.state, "--listen",
+                 f"{self.address}:{self.port}", "--name", self.name, "--name", self.address, *extra],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("the console", self._answers)
         with open(self.ca, "w", encoding="utf-8") as f:
@@ -50,7 +51,7 @@ class Console:
         if self.process.poll() is not None:
             raise Failure(f"the console exited:\n{self.log()}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection((self.address, self.port), 1).close()
             return True
         except OSError:
             return False
