@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../agent"))
-from agent import BIN, Agent, wait_for
+from agent import BIN, Agent, Failure, wait_for
 from console import Console, enrol
 from desktop import Desktop
 from pattern import Pattern, tool
