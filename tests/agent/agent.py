@@ -88,7 +88,9 @@ class Agent:
         return self
 
     def door_is_open(self):
-        return os.path.exists(os.path.join(self.runtime, "door", "control"))
+        """Whether somebody answers there: the socket is seen a moment before it listens."""
+        return os.path.exists(os.path.join(self.runtime, "door", "control")) and \
+            self.run("cloister", "status").returncode != 7
 
     def alive(self):
         if self.process.poll() is not None:
