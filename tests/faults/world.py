@@ -64,6 +64,7 @@ class World:
             sections.setdefault(section, {}).update(keys)
         self.agent = self._keep(Agent(sections), Agent.remove)
         self.described = 0
+        self.monitors = set()  # pids of every cloisterd that ran
 
     def _keep(self, thing, end):
         self.cleanup.append(lambda: end(thing))
@@ -71,10 +72,20 @@ class World:
 
     def begin(self):
         self.agent.start()
+        self.monitors.add(self.agent.process.pid)
         self.agent.wait_serving("vault", "capture", "uplink")
         enrol(self.agent, self.console)
         self.wait_standing()
         return self
+
+    def left_behind(self):
+        """After a clean stop: processes, control groups and mounts that are still there."""
+        groups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup")
+                  if (name := os.path.basename(folder)).startswith("cloister-")
+                  and int(name.split("-")[1]) in self.monitors]
+        with open("/proc/self/mounts", encoding="utf-8") as f:
+            mounts = [line for line in f if self.agent.runtime in line]
+        return [*self.running(), *groups, *mounts]
 
     def close(self):
         for step in reversed(self.cleanup):
@@ -160,6 +171,7 @@ class World:
             self.console.start()
         if self.agent.process.poll() is not None:
             self.agent.start(wait=False)
+            self.monitors.add(self.agent.process.pid)
 
     def recover(self, deadline=RECOVERY):
         self.link.thaw()
@@ -205,8 +217,16 @@ class World:
 
 
 class FaultsCase(unittest.TestCase):
-    """Tests that share a world, and mend it before each."""
+    """Tests that share a world, and mend it before each. In the end nothing may be left of it."""
     options = {}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.world.link.thaw()
+        status = cls.world.agent.stop()
+        left = cls.world.left_behind()
+        if status != 0 or left:
+            raise Failure(f"cloisterd ended with {status} and left {left}")
 
     @classmethod
     def setUpClass(cls):
