@@ -120,7 +120,12 @@ void ticket_origin(struct broker *b, uint32_t number, const struct message *answ
     if (!t || !t->consent_request)
         return; /* given up in the meantime */
     ipc_OriginSigned signature;
-    if (!answer || answer->envelope.number != IPC_ORIGIN_SIGNED ||
+    if (!answer) {
+        /* Nothing is wrong with the consent: it may be given again to the next vault. */
+        refuse_consent(b, t, ipc_RefusalReason_PEER_GONE, "the vault ended before it signed");
+        return;
+    }
+    if (answer->envelope.number != IPC_ORIGIN_SIGNED ||
         envelope_decode(&answer->envelope, &signature) != ENVELOPE_OK) {
         refuse_consent(b, t, ipc_RefusalReason_FAILED,
                        "the vault did not sign the bundle's origin");
