@@ -38,6 +38,17 @@ static void refuse(struct relay *relay, uint32_t *request, ipc_RefusalReason rea
     *request = 0;
 }
 
+/* Every request of the ticket that waits is answered: the broker keeps count of those that are not.
+ */
+static void refuse_all(struct relay *relay, struct relay_ticket *ticket, ipc_RefusalReason reason,
+                       const char *detail)
+{
+    refuse(relay, &ticket->begin, reason, detail);
+    for (size_t i = 0; i < UPLOAD_AHEAD_MAX; i++)
+        refuse(relay, &ticket->chunk[i], reason, detail);
+    refuse(relay, &ticket->finish, reason, detail);
+}
+
 static struct relay_ticket *find(struct relay *relay, uint32_t ticket)
 {
     for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++)
@@ -150,10 +161,7 @@ static void on_failed(struct relay *relay, struct relay_ticket *ticket,
     fault_clear(&detail);
     fault_set(&detail, FAULT_DENIED, "the console says %s: %.120s", news->code, news->text);
     log_warning("ticket %u: %s", ticket->ticket, detail.detail);
-    refuse(relay, &ticket->begin, reason, detail.detail);
-    for (size_t i = 0; i < UPLOAD_AHEAD_MAX; i++)
-        refuse(relay, &ticket->chunk[i], reason, detail.detail);
-    refuse(relay, &ticket->finish, reason, detail.detail);
+    refuse_all(relay, ticket, reason, detail.detail);
 }
 
 static void on_news(void *user, const struct upload_news *news)
@@ -296,6 +304,10 @@ static void refuse_upload(struct relay *relay, uint32_t *request, int rc)
         refuse(relay, request, ipc_RefusalReason_NOT_ALLOWED,
                "the bundle is larger than the console takes");
         break;
+    case UPLOAD_BUSY:
+        refuse(relay, request, ipc_RefusalReason_BUSY,
+               "the console has not answered for earlier bundles");
+        break;
     case UPLOAD_LENGTH:
     case UPLOAD_ORDER:
         refuse(relay, request, ipc_RefusalReason_BAD_REQUEST, "not the chunk that comes next");
@@ -318,10 +330,12 @@ static void begin(struct relay *relay, const struct message *message, int64_t no
                "the console has not approved this machine");
         return;
     }
-    if (!ticket || ticket->begin != 0) {
-        refuse_upload(relay, &number, ticket ? UPLOAD_ORDER : UPLOAD_NO_SUCH);
+    if (!ticket) {
+        refuse_upload(relay, &number, UPLOAD_NO_SUCH);
         return;
     }
+    /* Begun again by a program that gave up waiting: nobody waits for what was asked before. */
+    refuse_all(relay, ticket, ipc_RefusalReason_BUSY, "the upload was begun again");
     ticket->begin = number;
     rc = uploads_receipt(session_uploads(session), ticket->ticket, &receipt);
     if (rc == 0 && receipt) {
@@ -383,6 +397,7 @@ static void ended(struct relay *relay, const struct message *message, int64_t no
     ticket = said.ticket ? find(relay, said.ticket) : NULL;
     if (!ticket)
         return;
+    refuse_all(relay, ticket, ipc_RefusalReason_NO_SUCH, "the ticket has ended");
     *ticket = (struct relay_ticket){0};
     if (session_of(relay))
         uploads_end(session_uploads(session_of(relay)), said.ticket, now_ms);

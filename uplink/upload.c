@@ -10,11 +10,10 @@
 enum stage {
     STAGE_FREE,
     STAGE_OFFERED,
-    STAGE_BEGUN,    /* bundle_begin sent */
-    STAGE_DIGESTS,  /* chunk digests sent */
-    STAGE_SENDING,  /* bundle_ready received */
-    STAGE_DONE,     /* bundle_done received */
-    STAGE_ABORTING, /* bundle_abort sent; what comes before its answer is stale */
+    STAGE_BEGUN,   /* bundle_begin sent */
+    STAGE_DIGESTS, /* chunk digests sent */
+    STAGE_SENDING, /* bundle_ready received */
+    STAGE_DONE,    /* bundle_done received */
 };
 
 struct upload {
@@ -31,6 +30,13 @@ struct upload {
     char number[24 + 1];
 };
 
+/* bundle_abort sent; what the console says of this bundle before its answer is stale. */
+struct aborting {
+    bool used;
+    uint8_t id[WIRE_TICKET_SIZE];
+    int64_t deadline_ms;
+};
+
 struct uploads {
     const struct upload_callbacks *callbacks;
     void *user;
@@ -39,6 +45,8 @@ struct uploads {
     int64_t second_since_ms; /* of the pace */
     uint32_t sent_in_second;
     struct upload slots[UPLOAD_OFFERS_MAX];
+    /* Apart from the slots: an ended ticket's bundle must not keep the next one's out. */
+    struct aborting aborting[UPLOAD_ABORTS_MAX];
 };
 
 int uploads_new(struct uploads **out, const struct upload_callbacks *callbacks, void *user)
@@ -88,14 +96,12 @@ void uploads_limits(struct uploads *uploads, uint32_t chunk_window, uint64_t max
     uploads->max_bytes = max_bundle_bytes;
 }
 
-/* A slot that its ticket still knows; one that is being aborted belongs to nobody. */
 static struct upload *find(const struct uploads *uploads, uint32_t ticket)
 {
     for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++) {
         const struct upload *upload = &uploads->slots[i];
 
-        if (upload->stage != STAGE_FREE && upload->stage != STAGE_ABORTING &&
-            upload->ticket == ticket)
+        if (upload->stage != STAGE_FREE && upload->ticket == ticket)
             return (struct upload *)(uintptr_t)upload;
     }
     return NULL;
@@ -111,6 +117,37 @@ static struct upload *find_by_id(struct uploads *uploads, const uint8_t *id)
             return upload;
     }
     return NULL;
+}
+
+static struct aborting *find_aborting(struct uploads *uploads, const uint8_t *id)
+{
+    for (size_t i = 0; i < UPLOAD_ABORTS_MAX; i++) {
+        struct aborting *aborting = &uploads->aborting[i];
+
+        if (aborting->used && memcmp(aborting->id, id, WIRE_TICKET_SIZE) == 0)
+            return aborting;
+    }
+    return NULL;
+}
+
+static struct aborting *free_aborting(struct uploads *uploads)
+{
+    for (size_t i = 0; i < UPLOAD_ABORTS_MAX; i++)
+        if (!uploads->aborting[i].used)
+            return &uploads->aborting[i];
+    return NULL;
+}
+
+/* Whether every bundle that is under way could be called off, and one more. */
+static bool may_begin(const struct uploads *uploads)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < UPLOAD_ABORTS_MAX; i++)
+        count += uploads->aborting[i].used;
+    for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++)
+        count += uploads->slots[i].stage > STAGE_OFFERED;
+    return count < UPLOAD_ABORTS_MAX;
 }
 
 static struct upload *free_slot(struct uploads *uploads)
@@ -185,25 +222,6 @@ static int send_text(struct uploads *uploads, char *text)
     return rc;
 }
 
-int uploads_begin(struct uploads *uploads, uint32_t ticket, int64_t now_ms)
-{
-    struct upload *upload = find(uploads, ticket);
-    int rc;
-
-    if (!upload)
-        return UPLOAD_NO_SUCH;
-    if (upload->stage != STAGE_OFFERED || find_by_id(uploads, upload->bundle.ticket))
-        return UPLOAD_ORDER;
-    if (upload->bundle.size > uploads->max_bytes)
-        return UPLOAD_TOO_LARGE;
-    rc = send_text(uploads, wire_write_bundle_begin(&upload->bundle));
-    if (rc < 0)
-        return rc;
-    upload->stage = STAGE_BEGUN;
-    upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
-    return 0;
-}
-
 static int send_binary(struct uploads *uploads, enum wire_kind kind, const struct upload *upload,
                        uint32_t index, const void *bytes, size_t length)
 {
@@ -232,6 +250,40 @@ static void tell(struct uploads *uploads, const struct upload *upload, enum uplo
     };
 
     uploads->callbacks->news(uploads->user, &news);
+}
+
+/* Begun before, by a ticket program that gave up waiting: it hands in again what was not sent. */
+static int resume(struct uploads *uploads, struct upload *upload)
+{
+    if (upload->stage == STAGE_DONE)
+        return UPLOAD_ORDER;
+    if (upload->stage == STAGE_SENDING) {
+        drop_held(upload);
+        tell(uploads, upload, UPLOAD_READY, NULL, NULL);
+    }
+    return 0;
+}
+
+int uploads_begin(struct uploads *uploads, uint32_t ticket, int64_t now_ms)
+{
+    struct upload *upload = find(uploads, ticket);
+    int rc;
+
+    if (!upload)
+        return UPLOAD_NO_SUCH;
+    if (upload->stage != STAGE_OFFERED)
+        return resume(uploads, upload);
+    if (find_by_id(uploads, upload->bundle.ticket) ||
+        find_aborting(uploads, upload->bundle.ticket) || !may_begin(uploads))
+        return UPLOAD_BUSY;
+    if (upload->bundle.size > uploads->max_bytes)
+        return UPLOAD_TOO_LARGE;
+    rc = send_text(uploads, wire_write_bundle_begin(&upload->bundle));
+    if (rc < 0)
+        return rc;
+    upload->stage = STAGE_BEGUN;
+    upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
+    return 0;
 }
 
 static void pace(struct uploads *uploads, int64_t now_ms)
@@ -324,17 +376,17 @@ int uploads_receipt(const struct uploads *uploads, uint32_t ticket, const char *
 void uploads_end(struct uploads *uploads, uint32_t ticket, int64_t now_ms)
 {
     struct upload *upload = find(uploads, ticket);
+    struct aborting *aborting = free_aborting(uploads); /* may_begin saw to it that there is one */
 
     if (!upload)
         return;
-    if (upload->stage == STAGE_OFFERED || upload->stage == STAGE_DONE ||
-        send_text(uploads, wire_write_bundle_abort(upload->bundle.ticket)) < 0) {
-        release(upload);
-        return;
+    if (upload->stage != STAGE_OFFERED && upload->stage != STAGE_DONE && aborting &&
+        send_text(uploads, wire_write_bundle_abort(upload->bundle.ticket)) == 0) {
+        aborting->used = true;
+        memcpy(aborting->id, upload->bundle.ticket, WIRE_TICKET_SIZE);
+        aborting->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
     }
-    upload->stage = STAGE_ABORTING;
-    drop_held(upload);
-    upload->deadline_ms = now_ms + UPLOAD_ANSWER_MS;
+    release(upload);
 }
 
 /* Not under way any more; the ticket program may begin it again. */
@@ -352,11 +404,10 @@ void uploads_forget(struct uploads *uploads)
     for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++) {
         struct upload *upload = &uploads->slots[i];
 
-        if (upload->stage == STAGE_ABORTING)
-            release(upload);
-        else if (upload->stage > STAGE_OFFERED && upload->stage != STAGE_DONE)
+        if (upload->stage > STAGE_OFFERED && upload->stage != STAGE_DONE)
             fail(uploads, upload, "not_approved", "the console withdrew its approval");
     }
+    memset(uploads->aborting, 0, sizeof uploads->aborting);
 }
 
 static int on_digests(struct uploads *uploads, struct upload *upload, uint32_t next, int64_t now_ms)
@@ -420,24 +471,25 @@ static int on_done(struct uploads *uploads, struct upload *upload, const char *n
 }
 
 /* Answers that crossed our bundle_abort are stale; its own answers end the matter. */
-static int on_aborting(struct upload *upload, const struct wire_message *message)
+static int on_aborting(struct aborting *aborting, const struct wire_message *message)
 {
     bool refused = message->type == WIRE_ERROR && (strcmp(message->code, "storage") == 0 ||
                                                    strcmp(message->code, "not_approved") == 0);
 
     if (message->type == WIRE_BUNDLE_ABORTED || message->type == WIRE_BUNDLE_DONE || refused)
-        release(upload);
+        aborting->used = false;
     return 0;
 }
 
 int uploads_receive(struct uploads *uploads, const struct wire_message *message, int64_t now_ms)
 {
     struct upload *upload = find_by_id(uploads, message->ticket);
+    struct aborting *aborting = find_aborting(uploads, message->ticket);
 
+    if (aborting)
+        return on_aborting(aborting, message);
     if (!upload || upload->stage == STAGE_DONE)
         return UPLOAD_ORDER;
-    if (upload->stage == STAGE_ABORTING)
-        return on_aborting(upload, message);
     switch (message->type) {
     case WIRE_BUNDLE_DIGESTS:
         return on_digests(uploads, upload, message->index, now_ms);
@@ -470,7 +522,21 @@ int64_t uploads_deadline_ms(const struct uploads *uploads)
         if (held_count(upload) > 0 && paced && uploads->second_since_ms + 1000 < deadline)
             deadline = uploads->second_since_ms + 1000;
     }
+    for (size_t i = 0; i < UPLOAD_ABORTS_MAX; i++)
+        if (uploads->aborting[i].used && uploads->aborting[i].deadline_ms < deadline)
+            deadline = uploads->aborting[i].deadline_ms;
     return deadline;
+}
+
+static bool is_overdue(const struct uploads *uploads, int64_t now_ms)
+{
+    for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++)
+        if (uploads->slots[i].stage != STAGE_FREE && now_ms >= uploads->slots[i].deadline_ms)
+            return true;
+    for (size_t i = 0; i < UPLOAD_ABORTS_MAX; i++)
+        if (uploads->aborting[i].used && now_ms >= uploads->aborting[i].deadline_ms)
+            return true;
+    return false;
 }
 
 bool uploads_tick(struct uploads *uploads, int64_t now_ms, struct fault *fault)
@@ -481,11 +547,7 @@ bool uploads_tick(struct uploads *uploads, int64_t now_ms, struct fault *fault)
         fault_set(fault, FAULT_LOCAL, "a chunk: %s", strerror(-rc));
         return false;
     }
-    for (size_t i = 0; i < UPLOAD_OFFERS_MAX; i++) {
-        const struct upload *upload = &uploads->slots[i];
-
-        if (upload->stage == STAGE_FREE || now_ms < upload->deadline_ms)
-            continue;
+    if (is_overdue(uploads, now_ms)) {
         fault_set(fault, FAULT_PHASE_TIMEOUT, "the console did not answer for a bundle within %d s",
                   UPLOAD_ANSWER_MS / 1000);
         return false;

@@ -19,6 +19,7 @@
 #include "wire.h"
 
 #define UPLOAD_OFFERS_MAX   8
+#define UPLOAD_ABORTS_MAX   64     /* called off, and the console has not said that it knows */
 #define UPLOAD_ANSWER_MS    60000  /* for the console's answers and acknowledgements */
 #define UPLOAD_QUEUE_MAX    524288 /* bytes waiting for the network: no further chunk is welcome */
 #define UPLOAD_AHEAD_MAX    8      /* chunks of a bundle that wait for room */
@@ -54,10 +55,11 @@ struct upload_callbacks {
 
 enum upload_outcome {
     UPLOAD_NO_SUCH = 1, /* no bundle was offered under this number */
-    UPLOAD_ORDER,       /* not now: begun twice, a chunk too early or out of order */
+    UPLOAD_ORDER,       /* not now: begun when done, a chunk too early or out of order */
     UPLOAD_LENGTH,      /* a chunk of another length than the bundle's size implies */
     UPLOAD_TOO_MANY,    /* UPLOAD_OFFERS_MAX are known */
     UPLOAD_TOO_LARGE,   /* more than the console takes */
+    UPLOAD_BUSY,        /* the console owes too many answers: begin again in a moment */
     UPLOAD_BAD_OFFER,   /* sizes and chunk counts that do not fit each other */
 };
 
@@ -76,7 +78,11 @@ void uploads_limits(struct uploads *uploads, uint32_t chunk_window, uint64_t max
 int uploads_offer(struct uploads *uploads, uint32_t ticket, const struct wire_bundle *bundle,
                   const uint8_t *chunk_digests);
 
-/* The ticket program wants to send. Returns 0 (news will follow), an upload_outcome, or -errno. */
+/*
+ * The ticket program wants to send. What is under way already goes on: chunks that have not been
+ * sent are forgotten, and UPLOAD_READY says again which is wanted next. Returns 0 (news will follow
+ * or has come already), an upload_outcome, or -errno.
+ */
 int uploads_begin(struct uploads *uploads, uint32_t ticket, int64_t now_ms);
 
 /*
@@ -95,7 +101,10 @@ int uploads_chunk(struct uploads *uploads, uint32_t ticket, uint32_t index, cons
  */
 int uploads_receipt(const struct uploads *uploads, uint32_t ticket, const char **number);
 
-/* The ticket is over. An unfinished upload is called off; nothing more is told about it. */
+/*
+ * The ticket is over. An unfinished upload is called off; nothing more is told about it, and its
+ * place is free at once, whenever the console answers.
+ */
 void uploads_end(struct uploads *uploads, uint32_t ticket, int64_t now_ms);
 
 /* The console forgot everything unfinished (state became pending): so do we, with UPLOAD_FAILED. */

@@ -116,7 +116,9 @@ static void carries_a_bundle(void **state)
     assert_int_equal(offer(5, 3), 0);
     assert_int_equal(uploads_begin(uploads, 5, 0), 0);
     assert_non_null(strstr(seen.text, "bundle_begin"));
-    assert_int_equal(uploads_begin(uploads, 5, 0), UPLOAD_ORDER);
+    assert_int_equal(uploads_begin(uploads, 5, 0),
+                     0); /* again: it goes on, and is not said twice */
+    assert_int_equal(seen.texts, 1);
     assert_int_equal(say(WIRE_BUNDLE_DIGESTS, 5, 0, 0), 0);
     assert_int_equal(seen.head[0], WIRE_KIND_DIGESTS);
     assert_int_equal(seen.binary_length, WIRE_HEADER_SIZE + 3 * WIRE_DIGEST_SIZE);
@@ -145,6 +147,7 @@ static void carries_a_bundle(void **state)
     assert_string_equal(seen.number, "T-000007");
     assert_int_equal(uploads_receipt(uploads, 5, &number), 0);
     assert_string_equal(number, "T-000007");
+    assert_int_equal(uploads_begin(uploads, 5, 0), UPLOAD_ORDER);
     assert_int_equal(uploads_deadline_ms(uploads), INT64_MAX);
 }
 
@@ -158,6 +161,34 @@ static void resumes_where_the_console_says(void **state)
     assert_int_equal(hand_in(5, 2, LAST_LENGTH), 0);
     assert_int_equal(say(WIRE_CHUNK, 5, 1, 0), 0); /* stale, harmless */
     assert_int_equal(say(WIRE_CHUNK, 5, 2, 0), 0);
+    assert_int_equal(say(WIRE_BUNDLE_DONE, 5, 0, 0), 0);
+}
+
+/* A ticket program that gave up waiting begins again: with what has not been sent. */
+static void resumes_what_is_under_way(void **state)
+{
+    const char *number;
+
+    (void)state;
+    assert_int_equal(offer(5, 4), 0);
+    assert_int_equal(uploads_begin(uploads, 5, 0), 0);
+    assert_int_equal(say(WIRE_BUNDLE_READY, 5, 0, 0), 0);
+    for (uint32_t index = 0; index < 3; index++)
+        assert_int_equal(hand_in(5, index, WIRE_CHUNK_SIZE), 0);
+    assert_int_equal(seen.last.index, 1); /* the window of 2 is full: chunk 2 is held */
+    assert_int_equal(uploads_begin(uploads, 5, 0), 0);
+    assert_int_equal(seen.last.event, UPLOAD_READY);
+    assert_int_equal(seen.last.index, 2);
+    assert_int_equal(seen.texts, 1);
+    assert_int_equal(hand_in(5, 3, LAST_LENGTH), UPLOAD_ORDER);
+    assert_int_equal(hand_in(5, 2, WIRE_CHUNK_SIZE), 0);
+    assert_int_equal(hand_in(5, 3, LAST_LENGTH), 0);
+    assert_int_equal(say(WIRE_CHUNK, 5, 1, 0), 0);
+    assert_int_equal(seen.last.index, 3);
+    assert_int_equal(uploads_begin(uploads, 5, 0), 0); /* all is sent: nothing is missing */
+    assert_int_equal(seen.last.event, UPLOAD_READY);
+    assert_int_equal(seen.last.index, 4);
+    assert_int_equal(uploads_receipt(uploads, 5, &number), 0);
     assert_int_equal(say(WIRE_BUNDLE_DONE, 5, 0, 0), 0);
 }
 
@@ -220,6 +251,33 @@ static void calls_off(void **state)
     assert_int_equal(offer(5, 3), 0);
     uploads_end(uploads, 5, 0); /* never begun: nothing to call off */
     assert_int_equal(seen.texts, 2);
+}
+
+/* A console that is slow to answer bundle_abort keeps nobody's bundle out. */
+static void an_ended_ticket_makes_room_at_once(void **state)
+{
+    struct fault fault = {0};
+    uint32_t ticket = 1;
+
+    (void)state;
+    for (; ticket <= UPLOAD_ABORTS_MAX; ticket++) {
+        assert_int_equal(offer(ticket, 3), 0);
+        assert_int_equal(uploads_begin(uploads, ticket, 0), 0);
+        uploads_end(uploads, ticket, 1000);
+    }
+    assert_int_equal(seen.texts, 2 * UPLOAD_ABORTS_MAX);
+    assert_int_equal(offer(ticket, 3), 0);
+    assert_int_equal(uploads_begin(uploads, ticket, 0), UPLOAD_BUSY);
+    assert_int_equal(say(WIRE_BUNDLE_READY, 1, 0, 0), 0); /* stale */
+    assert_int_equal(say(WIRE_BUNDLE_ABORTED, 1, 0, 0), 0);
+    assert_int_equal(uploads_begin(uploads, ticket, 0), 0);
+    assert_int_equal(uploads_deadline_ms(uploads), UPLOAD_ANSWER_MS);
+    assert_int_equal(say(WIRE_BUNDLE_READY, ticket, 0, 0), 0);
+    assert_int_equal(uploads_deadline_ms(uploads), 1000 + UPLOAD_ANSWER_MS);
+    assert_true(uploads_tick(uploads, 999 + UPLOAD_ANSWER_MS, &fault));
+    assert_false(uploads_tick(uploads, 1000 + UPLOAD_ANSWER_MS, &fault));
+    uploads_forget(uploads);
+    assert_int_equal(uploads_deadline_ms(uploads), INT64_MAX);
 }
 
 static void waits_for_the_network(void **state)
@@ -301,10 +359,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         unit(carries_a_bundle),
         unit(resumes_where_the_console_says),
+        unit(resumes_what_is_under_way),
         unit(knows_a_bundle_that_is_complete),
         unit(refuses_lies),
         unit(tells_failures_and_may_begin_again),
         unit(calls_off),
+        unit(an_ended_ticket_makes_room_at_once),
         unit(waits_for_the_network),
         unit(keeps_the_pace),
         unit(gives_up_on_silence),
