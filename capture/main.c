@@ -51,11 +51,28 @@ static void read_display(int fd, char *out, size_t capacity)
     memcpy(out, x + 1, digits + 1);
 }
 
+/* The cookie and the triggers are for the session's own server, or root's, and for no other: any
+ * user can be the first to bind a display's socket. */
+static void check_owner(int fd, uid_t session_uid)
+{
+    uid_t owner;
+    int error = x11_owner(fd, &owner);
+    if (error != 0)
+        worker_fail(WORKER_EXIT_NOT_YET, "whose the X server is cannot be read: %s",
+                    strerror(-error));
+    if (owner != 0 && owner != session_uid)
+        worker_fail(WORKER_EXIT_NOT_YET,
+                    "the X server's socket belongs to uid %u, not to root or the session's uid %u; "
+                    "nothing was said to it",
+                    owner, session_uid);
+}
+
 static int dial(struct capture *capture)
 {
     int fd = x11_dial(X11_SOCKET);
     if (fd < 0)
         worker_fail(WORKER_EXIT_NOT_YET, "the X server is not there: %s", strerror(-fd));
+    check_owner(fd, capture->worker.welcome.config.capture.session_uid);
     read_display(fd, capture->display, sizeof(capture->display));
     return fd;
 }

@@ -13,6 +13,7 @@
 #include <xcb/xinput.h>
 
 #include "x11_keys.h"
+#include "x11_lengths.h"
 #include "x11_wipe.h"
 
 int x11_dial(const char *path)
@@ -30,6 +31,18 @@ int x11_dial(const char *path)
         return error;
     }
     return fd;
+}
+
+int x11_owner(int fd, uid_t *owner)
+{
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+        return -errno;
+    if (length != sizeof(peer))
+        return -EPROTO;
+    *owner = peer.uid;
+    return 0;
 }
 
 /* The outcome of a step that had no reply. */
@@ -103,14 +116,16 @@ static bool has_wayland_output(struct x11 *x11)
             c, xcb_randr_get_screen_resources_current(c, x11->root), NULL);
     if (resources == NULL)
         return false;
-    int count = xcb_randr_get_screen_resources_current_outputs_length(resources);
+    int count = x11_resources_are_whole(resources)
+                    ? xcb_randr_get_screen_resources_current_outputs_length(resources)
+                    : 0;
     const xcb_randr_output_t *outputs = xcb_randr_get_screen_resources_current_outputs(resources);
     for (int i = 0; i < count && !found; i++) {
         xcb_randr_get_output_info_reply_t *info = xcb_randr_get_output_info_reply(
             c, xcb_randr_get_output_info(c, outputs[i], resources->config_timestamp), NULL);
         if (info == NULL)
             continue;
-        found = xcb_randr_get_output_info_name_length(info) >= 8 &&
+        found = x11_output_is_whole(info) && xcb_randr_get_output_info_name_length(info) >= 8 &&
                 memcmp(xcb_randr_get_output_info_name(info), "XWAYLAND", 8) == 0;
         free(info);
     }
@@ -238,10 +253,10 @@ static int watch(struct x11 *x11, bool windows)
 static int start(struct x11 *x11, struct picture *picture, bool watch_windows, const char **why)
 {
     const xcb_setup_t *setup = xcb_get_setup(x11->connection);
-    const xcb_screen_t *screen = xcb_setup_roots_iterator(setup).data;
-    *why = "the X server has no screen";
-    if (screen == NULL || setup->roots_len == 0)
+    *why = "the X server has no screen, or says more than it sends";
+    if (!x11_setup_is_whole(setup))
         return X11_MISSING;
+    const xcb_screen_t *screen = xcb_setup_roots_iterator(setup).data;
     x11->root = screen->root;
     x11->resource_mask = setup->resource_id_mask;
     find_optional(x11);

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <xcb/xcb.h>
 
 #include "picture.h"
@@ -78,6 +79,13 @@ struct x11 {
  * Returns a close-on-exec descriptor or -errno (-ENOENT, -ECONNREFUSED: no server there now).
  */
 int x11_dial(const char *path);
+
+/*
+ * Who listens at the other end of the connected socket `fd`: the effective user at the time of its
+ * listen(2), as unix(7) says of SO_PEERCRED. Whoever is first binds a display's path, so nothing
+ * may be said to a server before its owner is known. Returns 0 or -errno.
+ */
+int x11_owner(int fd, uid_t *owner);
 
 /*
  * Says hello over `fd` (taken over in any case) with `cookie` (NULL: none), checks what the server

@@ -31,7 +31,7 @@ class Desktop:
         # Servers that look for a free number by themselves at the same time take each other's sockets.
         self.display_number = random.SystemRandom().randrange(1000, 60000)
         self.display = f":{self.display_number}"
-        self._xauth(self.xauthority, self.display, os.urandom(16).hex())
+        self.write_cookie()
         read_end, write_end = os.pipe()
         geometry = ["-screen", "0", f"{self.size}x24"] if self.server == "Xvfb" else \
             ["-geometry", self.size, "-depth", "24", "-SecurityTypes", "None", "-rfbport", "-1"]
@@ -46,6 +46,10 @@ class Desktop:
         wait_for("the window manager",
                  lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").stdout)
         return self
+
+    def write_cookie(self):
+        """A new cookie for the display, in the user's Xauthority file."""
+        self._xauth(self.xauthority, self.display, os.urandom(16).hex())
 
     def _xauth(self, path, display, cookie):
         subprocess.run(["xauth", "-q", "-f", path, "add", display, ".", cookie], check=True,

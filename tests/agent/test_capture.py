@@ -1,7 +1,10 @@
 """Capture in the whole agent: what makes a frame, who may see and pause, and what forgets."""
 import json
 import os
+import pwd
+import random
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -11,6 +14,19 @@ from agent import Agent, make_user, wait_for
 from desktop import Desktop
 
 STRANGER = "cloister-other"
+
+SQUATTER = """
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+server.listen(5)
+print("listening", flush=True)
+while True:
+    client = server.accept()[0]
+    print("got", client.recv(200), flush=True)
+    client.close()
+"""
 
 
 class Capture(unittest.TestCase):
@@ -66,6 +82,31 @@ class Capture(unittest.TestCase):
         listed = self.ticket("--list", "--json")
         self.assertEqual(listed.returncode, 0, listed.stderr)
         self.assertNotIn("sesame", listed.stdout)
+
+    def test_a_stranger_at_the_display_gets_no_cookie(self):
+        """Any user can be the first to bind a display's socket."""
+        make_user(STRANGER)
+        self.desktop = Desktop(size="1024x768")  # its cookie file alone: no server of its own
+        self.addCleanup(self.desktop.remove)
+        number = random.SystemRandom().randrange(1000, 60000)
+        self.desktop.display = f":{number}"
+        self.desktop.write_cookie()
+        path = f"/tmp/.X11-unix/X{number}"
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        squatter = subprocess.Popen(
+            ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--init-groups",
+             sys.executable, "-c", SQUATTER, path], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(squatter.stdout.close)
+        self.addCleanup(squatter.wait)
+        self.addCleanup(squatter.kill)
+        self.assertEqual(squatter.stdout.readline(), "listening\n")
+        self.agent = Agent({"session": self.desktop.session(), "capture": {"screenshots": "on"}})
+        self.addCleanup(self.agent.remove)
+        self.agent.start()
+        self.assertEqual(squatter.stdout.readline(), "got b''\n", self.agent.log())
+        uid = pwd.getpwnam(STRANGER).pw_uid
+        self.agent.wait_log(f"the X server's socket belongs to uid {uid}, not to root")
+        self.assertNotEqual(self.agent.worker("capture")["state"], "serving")
 
     def test_owner_and_root_pause_others_may_not(self):
         self.begin()
