@@ -3,7 +3,7 @@ find_library(SODIUM_STATIC libsodium.a REQUIRED)
 
 # Pure parts, and the parts that the tests and fuzzers drive without a process around them.
 cloister_library(broker_parts
-  SOURCES backoff.c consent.c event_loop.c log_pipe.c peer.c quota.c requests.c
+  SOURCES backoff.c consent.c event_loop.c log_pipe.c log_ration.c peer.c quota.c requests.c
   LIBS monitor_protocol logging ipc ${SODIUM_STATIC})
 cloister_library(broker_core
   SOURCES broker_tick.c connection.c door.c handlers.c monitor_link.c router.c supervisor.c tickets.c welcome.c

@@ -24,6 +24,7 @@
 #include "consent.h"
 #include "event_loop.h"
 #include "log_pipe.h"
+#include "log_ration.h"
 #include "monitor_protocol.h"
 #include "peer.h"
 #include "requests.h"
@@ -89,6 +90,8 @@ struct broker {
     uint64_t last_serial;
     uint32_t last_generation, last_ticket;
     uint32_t refusals;
+    struct log_ration client_alerts, turned_away;
+    int spare_fd; /* given up for a moment when descriptors run out, to turn a caller away */
     struct supervised workers[SUPERVISED];
     struct peer peers[PEERS_MAX];
     struct client clients[CLIENTS_MAX];

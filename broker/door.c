@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +19,9 @@
 #include "log.h"
 
 #define HELLO_WAIT_MS 10000
+/* Of CLIENTS_MAX: so that neither command lines nor tickets of many users shut root out. */
+#define CONTROLS_MAX        12
+#define TICKETS_AT_DOOR_MAX 12
 
 static void say(int fd, const char *word, const char *rest)
 {
@@ -56,16 +60,18 @@ static void connection_ready(void *context, uint32_t events)
 
 static const char *may_enter(struct broker *b, enum ipc_peer kind, const struct ucred *who)
 {
-    size_t all = 0, own = 0;
+    size_t all = 0, own = 0, alike = 0;
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         all += b->clients[i].used;
+        alike += b->clients[i].used && b->clients[i].peer->kind == kind;
         own += b->clients[i].used && b->clients[i].peer->uid == who->uid;
     }
     if (kind == IPC_PEER_TICKET && who->gid != b->config->ticket.gid)
         return "only cloister-ticket, installed setgid, may open tickets";
     if (own >= b->config->ticket.per_uid_connections)
         return "you have too many connections open";
-    if (all >= CLIENTS_MAX)
+    if ((kind == IPC_PEER_CONTROL && alike >= CONTROLS_MAX) ||
+        (kind == IPC_PEER_TICKET && alike >= TICKETS_AT_DOOR_MAX) || all >= CLIENTS_MAX)
         return "too many connections are open";
     return NULL;
 }
@@ -123,6 +129,15 @@ static const char *let_in(struct broker *b, enum ipc_peer kind, int fd, const st
 static void accept_one(struct broker *b, int listener, bool tickets)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        /* Left alone it would wake the loop for ever. */
+        close(b->spare_fd);
+        fd = accept(listener, NULL, NULL);
+        if (fd >= 0)
+            close(fd);
+        b->spare_fd = eventfd(0, EFD_CLOEXEC);
+        return;
+    }
     if (fd < 0)
         return;
     struct ucred who;
@@ -133,7 +148,7 @@ static void accept_one(struct broker *b, int listener, bool tickets)
                              : who.uid == 0 ? IPC_PEER_ADMIN
                                             : IPC_PEER_CONTROL;
         no = b->stop_at_ms ? "the agent is stopping" : let_in(b, kind, fd, &who);
-        if (no)
+        if (no && log_ration_take(&b->turned_away, "callers at the door"))
             log_warning("uid %u gid %u pid %d was turned away at the %s door: %s", who.uid, who.gid,
                         who.pid, tickets ? "ticket" : "control", no);
     }
@@ -179,6 +194,7 @@ static int listen_at(const char *folder, const char *name)
 
 int door_open(struct broker *b)
 {
+    b->spare_fd = eventfd(0, EFD_CLOEXEC);
     b->door_ticket_fd = listen_at(b->config->runtime_dir, "ticket");
     b->door_control_fd = listen_at(b->config->runtime_dir, "control");
     if (b->door_ticket_fd < 0)

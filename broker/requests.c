@@ -12,7 +12,7 @@ enum requests_outcome requests_add(struct requests *requests, uint64_t asker, ui
             vacant = vacant ? vacant : r;
             continue;
         }
-        asked += r->asker == asker;
+        asked += r->asker == asker && !r->timed_out;
         owed += r->answerer == answerer;
         if (r->asker == asker && asker != REQUESTS_BROKER && r->asker_number == asker_number)
             return REQUESTS_DUPLICATE;
@@ -81,6 +81,24 @@ struct request *requests_overdue(struct requests *requests, uint64_t now_ms)
             return r;
     }
     return NULL;
+}
+
+uint64_t requests_hung_answerer(const struct requests *requests, uint64_t now_ms)
+{
+    for (size_t i = 0; requests->count && i < REQUESTS_MAX; i++) {
+        const struct request *r = &requests->entries[i];
+        size_t overdue = 0;
+        if (!r->number || r->deadline_ms > now_ms)
+            continue;
+        for (size_t j = 0; j < REQUESTS_MAX; j++) {
+            const struct request *other = &requests->entries[j];
+            overdue +=
+                other->number && other->answerer == r->answerer && other->deadline_ms <= now_ms;
+        }
+        if (overdue >= REQUESTS_OVERDUE_MAX)
+            return r->answerer;
+    }
+    return 0;
 }
 
 uint64_t requests_next_deadline(const struct requests *requests)

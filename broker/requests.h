@@ -17,7 +17,8 @@
 
 #define REQUESTS_MAX          512
 #define REQUESTS_PER_ASKER    32  /* a peer with more outstanding floods */
-#define REQUESTS_PER_ANSWERER 128 /* a peer that owes more answers hangs */
+#define REQUESTS_PER_ANSWERER 128 /* more are not passed on to one peer */
+#define REQUESTS_OVERDUE_MAX  16  /* a peer that owes so many past their time hangs */
 
 /* Serial number 0 is nobody; the broker itself asks as REQUESTS_BROKER. */
 #define REQUESTS_BROKER UINT64_MAX
@@ -63,6 +64,12 @@ struct request *requests_owed_by(struct requests *requests, uint64_t answerer);
 
 /* The next request whose asker waits and whose deadline has passed, or NULL. */
 struct request *requests_overdue(struct requests *requests, uint64_t now_ms);
+
+/*
+ * A peer that owes REQUESTS_OVERDUE_MAX answers whose time is over, whether or not anybody still
+ * waits for them; its serial, or 0.
+ */
+uint64_t requests_hung_answerer(const struct requests *requests, uint64_t now_ms);
 
 /* The earliest deadline that somebody waits for, or UINT64_MAX. */
 uint64_t requests_next_deadline(const struct requests *requests);

@@ -84,6 +84,29 @@ static void a_late_answer_is_known_and_a_lost_asker_forgotten(void **state)
     assert_int_equal(table.count, 0);
 }
 
+/* Answers that nobody waits for any more must not use up what an answerer may owe. */
+static void who_owes_too_long_hangs(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < REQUESTS_OVERDUE_MAX; i++)
+        add(1, i + 1, 2);
+    add(1, 100, 3);
+    requests_drop_asker(&table, 1);
+    assert_int_equal(requests_hung_answerer(&table, 999), 0);
+    assert_int_equal(requests_hung_answerer(&table, 1000), 2);
+    requests_remove(&table, requests_owed_by(&table, 2));
+    assert_int_equal(requests_hung_answerer(&table, 1000), 0);
+}
+
+static void what_timed_out_is_no_flood(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2 * REQUESTS_PER_ASKER; i++) {
+        add(1, i + 1, 2);
+        requests_overdue(&table, 1000)->timed_out = true;
+    }
+}
+
 static void numbers_wrap_past_zero(void **state)
 {
     (void)state;
@@ -101,6 +124,8 @@ int main(void)
         cmocka_unit_test_setup(a_number_in_use_is_refused, fresh),
         cmocka_unit_test_setup(floods_are_bounded, fresh),
         cmocka_unit_test_setup(a_late_answer_is_known_and_a_lost_asker_forgotten, fresh),
+        cmocka_unit_test_setup(who_owes_too_long_hangs, fresh),
+        cmocka_unit_test_setup(what_timed_out_is_no_flood, fresh),
         cmocka_unit_test_setup(numbers_wrap_past_zero, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,10 @@ void peer_violates(struct broker *b, struct peer *peer, const char *format, ...)
     if (peer->condemned)
         return;
     b->refusals++;
-    log_alert("%s[%d] uid %u: refused: %s; %s", ipc_peer_names[peer->kind], (int)peer->pid,
-              peer->uid, what, is_worker(peer) ? "killed" : "disconnected");
+    /* Workers are few and come back slowly; a user's program may come back a thousand times. */
+    if (is_worker(peer) || log_ration_take(&b->client_alerts, "alerts about clients"))
+        log_alert("%s[%d] uid %u: refused: %s; %s", ipc_peer_names[peer->kind], (int)peer->pid,
+                  peer->uid, what, is_worker(peer) ? "killed" : "disconnected");
     if (is_worker(peer)) {
         char why[220];
         snprintf(why, sizeof(why), "killed for what it sent: %s", what);
@@ -308,6 +310,13 @@ uint64_t router_tick(struct broker *b, uint64_t now)
             router_refuse(b, asker, r->asker_number, ipc_RefusalReason_TIMED_OUT,
                           "no answer in time");
         kill_if_stuck(b, r->answerer);
+    }
+    for (uint64_t hung; (hung = requests_hung_answerer(&b->requests, now));) {
+        struct peer *peer = peer_by_serial(b, hung);
+        struct supervised *w = peer ? supervisor_of_peer(b, peer) : NULL;
+        if (!w || peer->condemned)
+            break;
+        supervisor_kill(b, w, "it does not answer");
     }
     return requests_next_deadline(&b->requests);
 }

@@ -286,6 +286,11 @@ void supervisor_serves(struct broker *b, struct peer *peer, const ipc_LockReport
     w->reason[0] = '\0';
     if (lock->below_preferred[0])
         log_alert("%s runs below what its policy prefers: %s", w->name, lock->below_preferred);
+    if (w->kind == IPC_PEER_CAPTURE) {
+        /* What changed while it started was told to nobody. */
+        ipc_SessionChanged changed = {.active = b->session.active};
+        router_notify(b, peer, IPC_SESSION_CHANGED, &changed, NULL, 0);
+    }
     log_info("%s[%d] serves as uid %u: seccomp %u, %u threads, landlock %u%s", w->name, peer->pid,
              peer->uid, lock->seccomp_mode, lock->tasks, lock->landlock_abi,
              lock->mdwe ? ", mdwe" : "");

@@ -120,9 +120,18 @@ void ticket_origin(struct broker *b, uint32_t number, const struct message *answ
     if (!t || !t->consent_request)
         return; /* given up in the meantime */
     ipc_OriginSigned signature;
+    ipc_Refused refused;
     if (!answer) {
         /* Nothing is wrong with the consent: it may be given again to the next vault. */
         refuse_consent(b, t, ipc_RefusalReason_PEER_GONE, "the vault ended before it signed");
+        return;
+    }
+    if (answer->envelope.number == IPC_REFUSED &&
+        envelope_decode(&answer->envelope, &refused) == ENVELOPE_OK &&
+        (refused.reason == ipc_RefusalReason_TOO_MANY ||
+         refused.reason == ipc_RefusalReason_BUSY)) {
+        /* Its ration is used up, perhaps by another user: this one only has to wait. */
+        refuse_consent(b, t, ipc_RefusalReason_BUSY, "the vault signs no more for the moment");
         return;
     }
     if (answer->envelope.number != IPC_ORIGIN_SIGNED ||
@@ -183,6 +192,8 @@ bool ticket_may_pass(struct broker *b, struct peer *peer, struct peer *uplink,
     if (e->number == IPC_BUNDLE_BEGIN) {
         if (t->offered_to != uplink->serial)
             offer(b, t, uplink);
+        if (uplink->condemned)
+            router_refuse(b, peer, e->request, ipc_RefusalReason_PEER_GONE, "it has just ended");
         return !uplink->condemned;
     }
     ipc_BundleChunk chunk;
@@ -209,7 +220,9 @@ void tickets_notice(struct broker *b, bool frames_forgotten)
     };
     for (size_t i = 0; i < TICKETS_MAX; i++) {
         struct ticket *t = &b->tickets[i];
-        if (t->used && t->peer->phase != IPC_PHASE_CLOSED)
-            router_notify(b, t->peer, IPC_TICKET_NOTICE, &notice, NULL, 0);
+        /* A ticket program that is suspended takes none: it hears the next one that fits. */
+        if (t->used && t->peer->phase != IPC_PHASE_CLOSED && !t->peer->condemned &&
+            channel_send(t->peer->channel, IPC_TICKET_NOTICE, 0, &notice, NULL, 0) < 0)
+            log_warning("ticket %u: a notice could not be sent", t->number);
     }
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <pb_encode.h>
 
 #define SEND_WAIT_MS   10000
+#define DIAL_WAIT_MS   5000
 #define QUEUE_MESSAGES 64 /* towards one peer; requests to a peer are bounded below this */
 
 struct channel {
@@ -176,6 +178,36 @@ static int url_of(char url[static 128], const char *path)
     return n < 0 || n >= 128 ? -ENAMETOOLONG : 0;
 }
 
+/* Runs on an nng thread. */
+static void on_dialled(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    (void)pipe;
+    (void)event;
+    struct channel *channel = arg;
+    wake(channel);
+}
+
+/* As nng_dial, which would wait for ever for a broker that does not take the connection. */
+static int dial(struct channel *channel, const char *url)
+{
+    channel->wake_fd = eventfd(0, EFD_CLOEXEC);
+    if (channel->wake_fd < 0)
+        return -errno;
+    int error =
+        error_of(nng_pipe_notify(channel->socket, NNG_PIPE_EV_ADD_POST, on_dialled, channel));
+    if (!error)
+        error = error_of(nng_dial(channel->socket, url, NULL, NNG_FLAG_NONBLOCK));
+    struct pollfd up = {.fd = channel->wake_fd, .events = POLLIN};
+    while (!error) {
+        int n = poll(&up, 1, DIAL_WAIT_MS);
+        if (n > 0)
+            break;
+        if (n == 0 || errno != EINTR)
+            error = n == 0 ? -ETIMEDOUT : -errno;
+    }
+    return error;
+}
+
 int channel_dial(struct channel **out, const char *path, enum ipc_peer self, bool exit_on_close)
 {
     struct channel *channel = NULL;
@@ -188,7 +220,7 @@ int channel_dial(struct channel **out, const char *path, enum ipc_peer self, boo
     if (!error)
         error = set_options(channel, ipc_longest_to(self));
     if (!error)
-        error = error_of(nng_dial(channel->socket, url, NULL, 0));
+        error = dial(channel, url);
     if (error) {
         channel->exit_on_close = false;
         channel_free(channel);
@@ -373,6 +405,8 @@ struct channel *channel_free(struct channel *channel)
         nng_msg_free(raw);
     if (channel->fd >= 0)
         close(channel->fd);
+    if (channel->dialer && channel->wake_fd >= 0)
+        close(channel->wake_fd);
     pthread_mutex_destroy(&channel->ending);
     free(channel);
     return NULL;

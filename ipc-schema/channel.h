@@ -42,7 +42,8 @@ enum channel_outcome {
 int channel_threads_start(void);
 
 /*
- * The other side: dials the broker's socket at `path` as `self` and returns when connected.
+ * The other side: dials the broker's socket at `path` as `self` and returns when connected, or with
+ * -ETIMEDOUT after 5 s.
  * If the broker goes away the process exits at once with status 0 (redialling needs system calls
  * that a locked worker has not got, and without a broker there is nothing to do); `exit_on_close`
  * false leaves that to the caller, for programs that are not workers: channel_receive says

@@ -380,15 +380,59 @@ static void uplink_learns_nothing_before_consent(void **state)
 {
     (void)state;
     struct client_end c;
+    uint16_t number;
     world_client(w, &c, IPC_PEER_TICKET, IPC_PHASE_CLOSED);
     world_client_end(&c);
     world_settle(w);
     struct message m;
     enum envelope_outcome why;
     assert_int_equal(channel_receive(w->ends[RUN_UPLINK].channel, &m, &why), CHANNEL_EMPTY);
+    do { /* after what it was told of the session when it began to serve */
+        world_receive(w, w->ends[RUN_CAPTURE].channel, &m);
+        number = m.envelope.number;
+        message_free(&m);
+    } while (number == IPC_SESSION_CHANGED);
+    assert_int_equal(number, IPC_TICKET_ENDED);
+}
+
+/* The screen may have been locked while capture started: it is told when it serves. */
+static void capture_learns_what_it_missed(void **state)
+{
+    (void)state;
+    int capture = RUN_CAPTURE;
+    supervisor_kill(&w->b, &w->b.workers[RUN_CAPTURE], "test");
+    world_run(w, is_killed, &capture);
+    w->b.session.active = 1;
+    world_worker(w, RUN_CAPTURE, IPC_PHASE_START);
+    w->b.session.active = 0;
+    ipc_Ready ready = {.has_lock = true, .lock = {.seccomp_mode = 2, .no_new_privs = true}};
+    assert_int_equal(channel_send(w->ends[RUN_CAPTURE].channel, IPC_READY, 0, &ready, NULL, 0),
+                     CHANNEL_OK);
+    struct message m;
+    ipc_SessionChanged changed = {.active = true};
     world_receive(w, w->ends[RUN_CAPTURE].channel, &m);
-    assert_int_equal(m.envelope.number, IPC_TICKET_ENDED);
+    assert_int_equal(m.envelope.number, IPC_SESSION_CHANGED);
+    assert_int_equal(envelope_decode(&m.envelope, &changed), ENVELOPE_OK);
+    assert_false(changed.active);
     message_free(&m);
+}
+
+/* However many users hold the door, root still gets in. */
+static void users_do_not_shut_root_out(void **state)
+{
+    (void)state;
+    struct client_end c[13];
+    w->config.ticket.per_uid_connections = 64;
+    for (int i = 0; i < 12; i++)
+        world_client(w, &c[i], IPC_PEER_CONTROL, IPC_PHASE_SERVE);
+    uid_t self = geteuid();
+    assert_int_equal(seteuid(65534), 0);
+    int fd = world_knock(w, "control");
+    assert_int_equal(seteuid(self), 0);
+    world_turned_away(w, fd, "too many connections are open");
+    world_client(w, &c[12], IPC_PEER_ADMIN, IPC_PHASE_SERVE);
+    for (int i = 0; i < 13; i++)
+        world_client_end(&c[i]);
 }
 
 /* ---- the door ---- */
@@ -480,6 +524,8 @@ int main(void)
         IN_WORLD(who_writes_at_the_door_is_out),
         IN_WORLD(only_the_ticket_program_s_group_opens_tickets),
         IN_WORLD(connections_are_counted),
+        IN_WORLD(users_do_not_shut_root_out),
+        IN_WORLD(capture_learns_what_it_missed),
         IN_WORLD(another_build_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

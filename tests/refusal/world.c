@@ -341,7 +341,7 @@ static bool door_answered(struct world *w, void *arg)
     return n >= 0;
 }
 
-static int knock(struct world *w, const char *name)
+int world_knock(struct world *w, const char *name)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof(a.sun_path), "%s/door/%s", w->folder, name);
@@ -352,7 +352,12 @@ static int knock(struct world *w, const char *name)
 
 void expect_turned_away(struct world *w, const char *name, const char *why)
 {
-    struct door_answer answer = {.fd = knock(w, name)};
+    world_turned_away(w, world_knock(w, name), why);
+}
+
+void world_turned_away(struct world *w, int fd, const char *why)
+{
+    struct door_answer answer = {.fd = fd};
     world_run(w, door_answered, &answer);
     assert_memory_equal(answer.said, "no ", 3);
     assert_string_equal(answer.said + 3, why);
@@ -365,7 +370,7 @@ void world_client(struct world *w, struct client_end *c, enum ipc_peer kind, enu
     uid_t self = geteuid();
     if (kind == IPC_PEER_CONTROL)
         assert_int_equal(seteuid(65534), 0);
-    *c = (struct client_end){.door = knock(w, kind == IPC_PEER_TICKET ? "ticket" : "control")};
+    *c = (struct client_end){.door = world_knock(w, kind == IPC_PEER_TICKET ? "ticket" : "control")};
     uid_t theirs = geteuid();
     assert_int_equal(seteuid(self), 0);
     struct door_answer answer = {.fd = c->door};

@@ -50,6 +50,8 @@ void world_all_serve(struct world *w);
 /* A client of that kind in that phase, through the door. */
 void world_client(struct world *w, struct client_end *c, enum ipc_peer kind, enum ipc_phase phase);
 /* Knocks at that door and expects "no" for that reason. */
+int world_knock(struct world *w, const char *name);
+void world_turned_away(struct world *w, int fd, const char *why);
 void expect_turned_away(struct world *w, const char *name, const char *why);
 void world_client_end(struct client_end *c);
 /* Sees whether the broker has hung up. */
