@@ -126,8 +126,9 @@ int harden_early(const char **step)
 
 #ifndef CLOISTER_SANITIZE /* whose allocator has no heap of this kind */
 
-/* More than libwebp needs for a frame of 4K in each of eight threads; taken as it is touched. */
-enum { HEAP_RESERVE = 1 << 30, HEAP_PROBE = 4 << 20 };
+/* Addresses, taken as they are touched. The most is what libwebp needs for a frame of 4K in each of
+ * eight threads; a machine that cannot promise it gets less. */
+enum { HEAP_MOST = 1 << 30, HEAP_LEAST = 1 << 26, HEAP_PROBE = 4 << 20 };
 
 /* Where the program break began. 0: not found. */
 static uintptr_t heap_start(void)
@@ -149,16 +150,18 @@ static uintptr_t heap_start(void)
  */
 static int reserve_heap(void)
 {
-    if (mallopt(M_MMAP_MAX, 0) != 1 || mallopt(M_TRIM_THRESHOLD, -1) != 1 ||
-        mallopt(M_TOP_PAD, HEAP_RESERVE) != 1)
+    void *volatile probe = NULL; /* more than can be free now, so that the heap grows */
+    if (mallopt(M_MMAP_MAX, 0) != 1 || mallopt(M_TRIM_THRESHOLD, -1) != 1)
         return -1;
-    /* More than can be free now, so that the heap grows. */
-    void *volatile probe = malloc(HEAP_PROBE);
-    uintptr_t start = heap_start();
-    if (!probe || !start)
+    for (int reserve = HEAP_MOST; !probe && reserve >= HEAP_LEAST; reserve /= 2) {
+        mallopt(M_TOP_PAD, reserve);
+        probe = malloc(HEAP_PROBE);
+    }
+    uintptr_t start = heap_start(), end = (uintptr_t)sbrk(0), at = (uintptr_t)probe;
+    if (!start || at < start || at >= end)
         return -1;
     free(probe);
-    return madvise((void *)start, (uintptr_t)sbrk(0) - start, MADV_DONTDUMP);
+    return madvise((void *)start, end - start, MADV_DONTDUMP);
 }
 
 #else

@@ -299,6 +299,61 @@ static void a_missing_layer_stops_it(void **state)
     }
 }
 
+#ifndef CLOISTER_SANITIZE
+
+/* Whether the mapping around `address` is locked and left out of core files. */
+static int kept(const void *address)
+{
+    char line[512];
+    unsigned long start, end, wanted = (unsigned long)address;
+    int inside = 0, good = 0;
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    while (maps && fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            inside = start <= wanted && wanted < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            good = strstr(line, " lo") && strstr(line, " dd");
+    }
+    if (maps)
+        fclose(maps);
+    return good;
+}
+
+/* Of any size, from any thread, used again after it was freed. */
+static void *allocate(void *context)
+{
+    static const size_t sizes[] = {100, 5000, 200000, 40 << 20};
+    for (int again = 0; again < 2; again++)
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+            char *volatile memory = malloc(sizes[i]);
+            if (!memory || !kept(memory) || !kept(memory + sizes[i] - 1))
+                return NULL;
+            free(memory);
+        }
+    return context;
+}
+
+static void allocated_memory_would_be_in_no_core(void **state)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        const char *step = "";
+        pthread_t thread;
+        void *good = NULL;
+        must(harden_early(&step), step);
+        must(harden_memory(&step), step);
+        must(pthread_create(&thread, NULL, allocate, state), "thread");
+        must(pthread_join(thread, &good), "join");
+        _exit(good && allocate(state) ? ALLOWED : DENIED);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ALLOWED);
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +361,9 @@ int main(void)
         cmocka_unit_test(nothing_hostile_works),
         cmocka_unit_test(honest_work_goes_on),
         cmocka_unit_test(a_missing_layer_stops_it),
+#ifndef CLOISTER_SANITIZE /* whose allocator has no heap of this kind */
+        cmocka_unit_test(allocated_memory_would_be_in_no_core),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

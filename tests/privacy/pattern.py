@@ -61,8 +61,9 @@ class Pattern:
         desktop.processes.append(process)
         process.stdin.write(self.pixels)
         process.stdin.close()
-        if process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the pattern's window did not appear")
+        with process.stdout as said:
+            if said.readline() != b"ready\n":
+                raise RuntimeError("the pattern's window did not appear")
         return process
 
 
@@ -75,6 +76,7 @@ def hold(pattern, how):
     process = subprocess.Popen([tool("holder"), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdin.write(pattern.pixels[:4 * pattern.width])
     process.stdin.close()
-    if process.stdout.readline() != b"ready\n":
-        raise RuntimeError("the holder did not start")
+    with process.stdout as said:
+        if said.readline() != b"ready\n":
+            raise RuntimeError("the holder did not start")
     return process

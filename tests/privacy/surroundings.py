@@ -1,5 +1,6 @@
 """A desktop, a console and an agent that is enrolled there, for the tests of consent and privacy."""
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def sanitized():
 class Surroundings:
     """Adds its clean-up to the test."""
 
-    def __init__(self, test, config=None, console=None, replace=None, wrapper=None, seed=20260703):
+    def __init__(self, test, config=None, console=None, replace=None, wrapper=None, seed=None):
         self.test = test
         self.folder = tempfile.mkdtemp(prefix="cloister-helpdesk-", dir="/var/tmp")
         test.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -36,6 +37,9 @@ class Surroundings:
         self.desktop = Desktop(size="1024x768")
         test.addCleanup(self.desktop.remove)
         self.desktop.start()
+        # Another one for each test: several run at a time, and one's cores are another's files.
+        seed = seed or random.SystemRandom().getrandbits(48)
+        print(f"\n    the pattern's seed is {seed}", flush=True)
         self.pattern = Pattern(seed)
         self.key = os.path.join(self.folder, "key")
         subprocess.run(["age-keygen", "-o", self.key], check=True, capture_output=True)
@@ -68,7 +72,8 @@ class Surroundings:
         process = subprocess.Popen(self.desktop.as_user([tool(name)]), env=self.desktop.environment(),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.desktop.processes.append(process)
-        self.test.assertEqual(process.stdout.readline(), b"ready\n")
+        with process.stdout as said:
+            self.test.assertEqual(said.readline(), b"ready\n")
         return process
 
     def review(self, *args):

@@ -42,7 +42,6 @@ class Crash(unittest.TestCase):
             else:
                 crash(holder.pid, "fault")
             self.assertLess(holder.wait(10), 0)
-            holder.stdout.close()
             core = self.cores.wait(holder.pid)
             self.assertEqual(any(n in core for n in self.needles.values()), how == "heap",
                              f"control: {how}, {ending}")

@@ -58,7 +58,6 @@ class Memory(unittest.TestCase):
             finally:
                 holder.kill()
                 holder.wait()
-                holder.stdout.close()
 
     def first_ticket(self):
         """Sends a ticket, and returns the WebP of its first frame: encoding is deterministic, so the

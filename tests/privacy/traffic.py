@@ -66,7 +66,8 @@ class Sniffer:
         self.packets, self.records, self.failed = [], [], None
         self._streams = {}
         self.process = subprocess.Popen(
-            link.inside() + ["tcpdump", "-i", "any", "-n", "-U", "--immediate-mode", "-Z", "root", "-w", "-"],
+            link.inside() + ["tcpdump", "-i", "any", "-n", "-U", "--immediate-mode", "-B", "16384",
+                             "-Z", "root", "-w", "-"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for line in self.process.stderr:
             if b"listening on" in line:
@@ -114,12 +115,23 @@ class Sniffer:
             self._bytes(now, (source, destination), int.from_bytes(tcp[4:8], "big"), payload)
 
     def _bytes(self, now, flow, sequence, payload):
-        stream = self._streams.setdefault(flow, {"next": sequence, "bytes": b""})
-        known = (stream["next"] - sequence) & 0xffffffff
-        if known >= len(payload):
-            return  # sent again
-        stream["bytes"] += payload[known:]
-        stream["next"] = (sequence + len(payload)) & 0xffffffff
+        """Puts segments in order: tcpdump may see those of two processors in another."""
+        stream = self._streams.setdefault(flow, {"next": sequence, "early": {}, "bytes": b""})
+        stream["early"][sequence] = payload
+        moved = True
+        while moved:
+            moved = False
+            for start in list(stream["early"]):
+                ahead = (start - stream["next"] + (1 << 31)) % (1 << 32) - (1 << 31)
+                if ahead > 0:
+                    continue
+                fresh = stream["early"].pop(start)[-ahead:] if ahead else stream["early"].pop(start)
+                stream["bytes"] += fresh
+                stream["next"] = (stream["next"] + len(fresh)) % (1 << 32)
+                moved = True
+        self._cut(now, flow, stream)
+
+    def _cut(self, now, flow, stream):
         data = stream["bytes"]
         while len(data) >= 5 and len(data) >= 5 + int.from_bytes(data[3:5], "big"):
             length = int.from_bytes(data[3:5], "big")
@@ -132,5 +144,7 @@ class Sniffer:
         """Packets and records of that time (monotonic seconds)."""
         if self.failed:
             raise self.failed
+        if any(stream["early"] for stream in self._streams.values()):
+            raise RuntimeError("tcpdump has missed packets: this measures nothing")
         return ([p for p in self.packets if start <= p.time < end],
                 [r for r in self.records if start <= r.time < end])
