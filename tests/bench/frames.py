@@ -1,6 +1,7 @@
 """What a frame costs in time and memory, and what a full ticket costs: through the programs' own code."""
 import json
 import os
+import signal
 import subprocess
 
 from agent import Failure
@@ -8,12 +9,27 @@ from agent import Failure
 TRIGGERS = 300
 
 
-def lines(program, *arguments, timeout=240, prefix=()):
-    result = subprocess.run([*prefix, program, *map(str, arguments)], capture_output=True, text=True,
-                            timeout=timeout, check=False)
-    if result.returncode != 0:
-        raise Failure(f"{os.path.basename(program)}: {result.stdout}{result.stderr}")
-    rows = (json.loads(line) for line in result.stdout.splitlines() if line.startswith("{"))
+def run(command, timeout):
+    """A program that starts others (an X server, terminals): in a group of its own, so that none of them
+    outlives it, however it ends."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # as it should be
+    if process.returncode != 0:
+        raise Failure(f"{' '.join(command)}: status {process.returncode}:\n{output}")
+    return output
+
+
+def lines(*command, timeout=240):
+    """{name: value} of the JSON lines that a program prints."""
+    rows = [json.loads(line) for line in run(list(map(str, command)), timeout).splitlines()
+            if line.startswith("{")]
     return {row["name"]: row["value"] for row in rows}
 
 
@@ -35,7 +51,7 @@ def two_cores():
 
 
 def measure_ticket(table, bench):
-    found = lines(os.path.join(bench, "ticket_bench"), 300, 2, prefix=("taskset", "-c", two_cores()))
+    found = lines("taskset", "-c", two_cores(), os.path.join(bench, "ticket_bench"), 300, 2)
     table.add("300 frames of 1080p encoded and sealed, 2 cores", found["ticket_encoded_and_sealed"], "s",
               target=20)
     table.add("until the newest of them can be looked at", found["ticket_first_look"], "s", target=1)
