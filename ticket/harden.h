@@ -28,8 +28,8 @@ int harden_early(const char **step);
  * Locks all memory, present and future, against swap as it is touched: libwebp, libarchive and
  * liblz4 keep pixels in memory of their own. Needs CAP_IPC_LOCK (a file capability of the installed
  * program) or an unlimited RLIMIT_MEMLOCK: -EPERM without. The heap, which they fill and free
- * without wiping, is reserved (1 GiB of addresses) and left out of core files even if the process
- * could be dumped.
+ * without wiping, is reserved (up to 1 GiB of addresses) and left out of core files even if the
+ * process could be dumped.
  */
 int harden_memory(const char **step);
 
