@@ -83,5 +83,6 @@ class Typist:
             self.process.kill()
             self.process.wait()
         self.reader.join(2)
-        with contextlib.suppress(OSError):
+        if self.terminal >= 0:  # closed twice, the number would be somebody else's
             os.close(self.terminal)
+        self.terminal = -1

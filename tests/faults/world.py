@@ -167,6 +167,9 @@ class World:
                 pass  # it ended by itself in between
 
     def restart(self):
+        for process, log in ((self.console.process, self.console), (self.agent.process, self.agent)):
+            if process.poll() not in (None, -signal.SIGKILL):
+                raise Failure(f"{process.args[0]} ended with {process.returncode}:\n{log.log()}")
         if self.console.process.poll() is not None:
             self.console.start()
         if self.agent.process.poll() is not None:
