@@ -12,7 +12,7 @@ TOLD = re.compile(r"The help desk has your ticket: (T-\d+)")
 # What a person may read when there is no ticket number: the words of docs/ticket.md.
 CLEAR = re.compile(r"the agent ended the ticket|the ticket could not be sent: \S|the agent does not run|"
                    r"the agent ended the connection|the connection is gone|the agent is gone|"
-                   r"the agent does not answer|the agent refused: \S|the agent does not take the consent",
+                   r"the agent does not answer|cannot reach the agent: \S|the agent refused: \S|the agent does not take the consent",
                    re.I)
 CODES = {1, 4, 5, 7}  # docs/exit-codes.md: of a ticket that came to nothing by no fault of the user
 
