@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +13,21 @@
 
 const char *const cgroup_controllers[CGROUP_CONTROLLERS] = {"memory", "pids", "cpu"};
 
-/* Writes `text` to "<folder>/<name>". Returns 0 or -errno. */
-static int put(const char *folder, const char *name, const char *text)
+/* Writes to "<folder>/<name>". Returns 0 or -errno. */
+static int __attribute__((format(printf, 3, 4)))
+put(const char *folder, const char *name, const char *format, ...)
 {
-    char path[512];
+    char path[512], text[64];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     int result = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
     if (fd >= 0)
         close(fd);
     return result;
-}
-
-static int put_number(const char *folder, const char *name, uint64_t number)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    return put(folder, name, text);
 }
 
 /* Reads the start of "<folder>/<name>"; empty if it cannot be read. */
@@ -58,7 +57,7 @@ static int remove_leaf(const char *folder)
 }
 
 /* Calls `visit` for each group in `folder` whose name begins with `prefix`. */
-static void each_group(const char *folder, const char *prefix, void (*visit)(const char *path))
+static void each_group(const char *folder, const char *prefix, int (*visit)(const char *path))
 {
     DIR *listing = opendir(folder);
     for (struct dirent *entry; listing && (entry = readdir(listing));) {
@@ -66,45 +65,34 @@ static void each_group(const char *folder, const char *prefix, void (*visit)(con
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
             strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
-            visit(path);
+            (void)visit(path);
     }
     if (listing)
         closedir(listing);
-}
-
-static void visit_leaf(const char *path)
-{
-    (void)remove_leaf(path);
-}
-
-static void visit_empty(const char *path)
-{
-    (void)rmdir(path);
 }
 
 /*
  * A "cloister-<pid>-..." beside ours. If its monitor is gone so are its processes, and its groups
  * are removed. Nothing is killed: it might live where its pid is another one, in a container.
  */
-static void visit_base(const char *path)
+static int sweep_base(const char *path)
 {
     int pid = atoi(strrchr(path, '/') + sizeof "cloister-");
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) {
-        each_group(path, "", visit_empty);
+        each_group(path, "", rmdir);
         (void)rmdir(path);
     }
+    return 0;
 }
 
 /* Lets the groups below `folder` have the tree's controllers (v2). Returns those that it could. */
 static uint32_t enable(const struct cgroup_tree *tree, const char *folder)
 {
     uint32_t enabled = 0;
-    for (uint32_t i = 0; i < CGROUP_CONTROLLERS; i++) {
-        char word[16];
-        snprintf(word, sizeof word, "+%s", cgroup_controllers[i]);
-        if (tree->controllers >> i & 1 && put(folder, "cgroup.subtree_control", word) == 0)
+    for (uint32_t i = 0; i < CGROUP_CONTROLLERS; i++)
+        if (tree->controllers >> i & 1 &&
+            put(folder, "cgroup.subtree_control", "+%s", cgroup_controllers[i]) == 0)
             enabled |= 1U << i;
-    }
     return enabled;
 }
 
@@ -117,8 +105,7 @@ static int use_own(struct cgroup_tree *tree, const char *folder, pid_t pid)
     get(procs, sizeof procs, folder, "cgroup.procs");
     /* a v2 group with processes cannot pass controllers on, so the monitor goes into a leaf too */
     if (tree->version == 1 || !tree->own[0] || strcmp(procs, alone) != 0 ||
-        (mkdir(leaf, 0755) != 0 && errno != EEXIST) ||
-        put_number(leaf, "cgroup.procs", (uint64_t)pid) != 0)
+        (mkdir(leaf, 0755) != 0 && errno != EEXIST) || put(leaf, "cgroup.procs", "%d", pid) != 0)
         return 0;
     snprintf(tree->base, sizeof tree->base, "%s", folder);
     return 1;
@@ -132,7 +119,7 @@ static int open_tree(struct cgroup_tree *tree, pid_t pid, uint64_t tag)
     if (!use_own(tree, parent, pid)) {
         if (tree->version == 2)
             snprintf(parent, sizeof parent, "%s", tree->mount);
-        each_group(parent, "cloister-", visit_base);
+        each_group(parent, "cloister-", sweep_base);
         snprintf(tree->base, sizeof tree->base, "%.*s/cloister-%d-%llx", 340, parent, pid,
                  (unsigned long long)tag);
         if (mkdir(tree->base, 0755) != 0 && errno != EEXIST)
@@ -157,29 +144,32 @@ void cgroup_open(struct cgroup *group, pid_t pid, uint64_t tag)
     group->count = kept;
 }
 
+static void leaf_path(char out[448], const struct cgroup_tree *tree, const char *name)
+{
+    snprintf(out, 448, "%s/%s", tree->base, name);
+}
+
 /* Sets in one tree's leaf the limits that this tree is to set. */
 static int limit(const struct cgroup_tree *tree, const char *leaf,
                  const struct cgroup_limits *limits)
 {
     int v2 = tree->version == 2, result = 0;
     if (limits->memory_bytes && tree->controllers & CGROUP_MEMORY) {
-        result =
-            put_number(leaf, v2 ? "memory.max" : "memory.limit_in_bytes", limits->memory_bytes);
+        result = put(leaf, v2 ? "memory.max" : "memory.limit_in_bytes", "%llu",
+                     (unsigned long long)limits->memory_bytes);
         /* nothing of a worker's goes to swap, where the kernel can be told so */
         (void)put(leaf, v2 ? "memory.swap.max" : "memory.swappiness", "0");
     }
     if (result == 0 && limits->pids && tree->controllers & CGROUP_PIDS)
-        result = put_number(leaf, "pids.max", limits->pids);
-    if (result == 0 && limits->cpu_percent && tree->controllers & CGROUP_CPU) {
-        char quota[48]; /* microseconds in a period of 100 ms, the default of both versions */
-        snprintf(quota, sizeof quota, v2 ? "%u 100000" : "%u", limits->cpu_percent * 1000);
-        result = put(leaf, v2 ? "cpu.max" : "cpu.cfs_quota_us", quota);
-    }
+        result = put(leaf, "pids.max", "%u", limits->pids);
+    if (result == 0 && limits->cpu_percent && tree->controllers & CGROUP_CPU)
+        /* microseconds in a period of 100 ms, the default of both versions */
+        result = put(leaf, v2 ? "cpu.max" : "cpu.cfs_quota_us", v2 ? "%u 100000" : "%u",
+                     limits->cpu_percent * 1000);
     return result;
 }
 
-int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgroup_limits *limits,
-                char procs[CGROUP_TREES_MAX][448])
+int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgroup_limits *limits)
 {
     uint32_t wanted = (limits->memory_bytes ? CGROUP_MEMORY : 0) |
                       (limits->pids ? CGROUP_PIDS : 0) | (limits->cpu_percent ? CGROUP_CPU : 0);
@@ -189,15 +179,25 @@ int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgrou
     if (wanted)
         return -ENOTSUP;
     for (uint32_t i = 0; i < group->count && result == 0; i++) {
-        char leaf[416];
-        snprintf(leaf, sizeof leaf, "%s/%s", group->trees[i].base, name);
-        snprintf(procs[i], sizeof procs[i], "%s/cgroup.procs", leaf);
+        char leaf[448];
+        leaf_path(leaf, &group->trees[i], name);
         result = mkdir(leaf, 0755) != 0 && errno != EEXIST ? -errno
                                                            : limit(&group->trees[i], leaf, limits);
     }
     if (result != 0)
         (void)cgroup_remove(group, name);
-    return result != 0 ? result : (int)group->count;
+    return result;
+}
+
+int cgroup_join(const struct cgroup *group, const char *name)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < group->count && result == 0; i++) {
+        char leaf[448];
+        leaf_path(leaf, &group->trees[i], name);
+        result = put(leaf, "cgroup.procs", "0"); /* who writes */
+    }
+    return result;
 }
 
 int cgroup_remove(const struct cgroup *group, const char *name)
@@ -205,7 +205,7 @@ int cgroup_remove(const struct cgroup *group, const char *name)
     int result = 0;
     for (uint32_t i = 0; i < group->count; i++) {
         char leaf[448];
-        snprintf(leaf, sizeof leaf, "%s/%s", group->trees[i].base, name);
+        leaf_path(leaf, &group->trees[i], name);
         if (remove_leaf(leaf) != 0)
             result = -EBUSY;
     }
@@ -217,7 +217,7 @@ int cgroup_close(const struct cgroup *group)
     int result = 0;
     for (uint32_t i = 0; i < group->count; i++) {
         const char *base = group->trees[i].base;
-        each_group(base, "", visit_leaf);
+        each_group(base, "", remove_leaf);
         /* a base that is the service manager's own is removed by it */
         if (rmdir(base) != 0 && errno != ENOENT && strstr(base, "/cloister-"))
             result = -EBUSY;

@@ -53,12 +53,13 @@ void cgroup_find(struct cgroup *out, const char *mountinfo, const char *self);
 void cgroup_open(struct cgroup *group, pid_t pid, uint64_t tag);
 
 /*
- * Makes the leaf `name` in every tree and sets its limits. Fills `procs` with the cgroup.procs file
- * of each tree and returns how many there are; or -ENOTSUP if a limit has no controller on this
- * host, or -errno. After an error nothing is left.
+ * Makes the leaf `name` in every tree and sets its limits. Returns 0; or -ENOTSUP if a limit has no
+ * controller on this host, or -errno. After an error nothing is left.
  */
-int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgroup_limits *limits,
-                char procs[CGROUP_TREES_MAX][448]);
+int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgroup_limits *limits);
+
+/* Puts the calling process into the leaf, in every tree. Returns 0 or -errno. */
+int cgroup_join(const struct cgroup *group, const char *name);
 
 /* Kills whatever is left in the leaf and removes it. Returns 0, or -EBUSY: call again later. */
 int cgroup_remove(const struct cgroup *group, const char *name);

@@ -18,7 +18,6 @@
 
 static char root[64];
 static struct cgroup group;
-static char procs[CGROUP_TREES_MAX][448];
 static const struct cgroup_limits limits = {.memory_bytes = 64 << 20, .pids = 9, .cpu_percent = 20};
 
 __attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
@@ -133,7 +132,7 @@ static void test_v2_in_a_group_of_its_own(void **state)
     assert_string_equal(group.trees[0].base, leaf);
     group.trees[0].controllers = 7;
     group.count = 1;
-    assert_int_equal(cgroup_leaf(&group, "w", &limits, procs), 1);
+    assert_int_equal(cgroup_leaf(&group, "w", &limits), 0);
     snprintf(leaf, sizeof leaf, "%s/s/c.service/w/memory.max", root);
     has(leaf, "67108864");
     snprintf(leaf, sizeof leaf, "%s/s/c.service/w/memory.swap.max", root);
@@ -142,7 +141,11 @@ static void test_v2_in_a_group_of_its_own(void **state)
     has(leaf, "9");
     snprintf(leaf, sizeof leaf, "%s/s/c.service/w/cpu.max", root);
     has(leaf, "20000 100000");
-    assert_non_null(strstr(procs[0], "/s/c.service/w/cgroup.procs"));
+    assert_int_equal(cgroup_join(&group, "w"), -ENOENT); /* it has no such file here */
+    shell("touch s/c.service/w/cgroup.procs");
+    assert_int_equal(cgroup_join(&group, "w"), 0);
+    snprintf(leaf, sizeof leaf, "%s/s/c.service/w/cgroup.procs", root);
+    has(leaf, "0");
     assert_int_equal(cgroup_remove(&group, "w"), -EBUSY); /* its files are real ones here */
     snprintf(leaf, sizeof leaf, "%s/s/c.service/w/cgroup.kill", root);
     has(leaf, "1");
@@ -166,8 +169,8 @@ static void test_a_limit_without_a_controller(void **state)
     cgroup_find(&group, "1 0 0:28 / / rw - ext4 /dev/vda rw\n", "0::/\n");
     assert_int_equal(group.count, 0);
     cgroup_open(&group, 1, 1);
-    assert_int_equal(cgroup_leaf(&group, "w", &limits, procs), -ENOTSUP);
-    assert_int_equal(cgroup_leaf(&group, "w", &(struct cgroup_limits){0}, procs), 0);
+    assert_int_equal(cgroup_leaf(&group, "w", &limits), -ENOTSUP);
+    assert_int_equal(cgroup_leaf(&group, "w", &(struct cgroup_limits){0}), 0);
     cgroup_find(&group, "nonsense", "nonsense");
     assert_int_equal(group.count, 0);
     cgroup_find(&group, "1 2 3 4 - cgroup\n", ":::\n");
@@ -196,29 +199,34 @@ static void test_real_leaf_holds_a_process(void **state)
         cgroup_close(&group);
         skip();
     }
-    int count = cgroup_leaf(&group, "w0-1", &limits, procs), status;
-    assert_int_equal(count, group.count);
+    char path[512], line[32];
+    int status, joined[2];
+    assert_int_equal(cgroup_join(&group, "w0-1"), -ENOENT);
+    assert_int_equal(cgroup_leaf(&group, "w0-1", &limits), 0);
+    assert_int_equal(pipe(joined), 0);
     pid_t child = fork();
     if (child == 0) {
+        char result = (char)-cgroup_join(&group, "w0-1");
+        (void)!write(joined[1], &result, 1);
         for (;;) {
             pause();
         }
     }
-    for (int i = 0; i < count; i++) {
-        char line[32];
-        FILE *file = fopen(procs[i], "w");
-        assert_non_null(file);
-        fprintf(file, "%d", child);
-        assert_int_equal(fclose(file), 0);
+    assert_int_equal(read(joined[0], line, 1), 1);
+    assert_int_equal(line[0], 0);
+    close(joined[0]);
+    close(joined[1]);
+    for (uint32_t i = 0; i < group.count; i++) {
+        snprintf(path, sizeof path, "%s/w0-1/cgroup.procs", group.trees[i].base);
         snprintf(line, sizeof line, "%d", child);
-        has(procs[i], line);
+        has(path, line);
     }
     (void)cgroup_remove(&group, "w0-1"); /* kills it */
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(cgroup_remove(&group, "w0-1"), 0);
     assert_int_equal(cgroup_close(&group), 0);
-    for (int i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < group.count; i++) {
         assert_int_equal(access(group.trees[i].base, F_OK), -1);
     }
 }

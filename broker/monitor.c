@@ -9,12 +9,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "launch.h"
 #include "log.h"
 #include "trusted.h"
 
@@ -24,7 +22,7 @@
 #define GRACE_MS         500u   /* for the workers, between the broker's orderly end and SIGKILL */
 
 /* What an epoll event is about; for children with their place. */
-enum { ON_SIGNAL, ON_SESSION, ON_LINK, ON_LOG, ON_PIDFD, ON_STATUS };
+enum { ON_SIGNAL, ON_SESSION, ON_LINK, ON_LOG, ON_PIDFD, ON_LAUNCHER };
 #define EVENT(what, place) ((uint32_t)(what) << 16 | (place))
 
 static uint64_t now_ms(void)
@@ -43,30 +41,16 @@ static void watch(const struct monitor *monitor, int fd, uint32_t what)
     }
 }
 
-static const char *name_of(const struct monitor *monitor, uint32_t place)
-{
-    return place == MONITOR_BROKER_CHILD        ? MONITOR_BROKER_KIND
-           : monitor->table.slots[place].policy ? monitor->table.slots[place].policy->kind
-                                                : "worker";
-}
-
 static void watch_child(const struct monitor *monitor, uint32_t place)
 {
     watch(monitor, monitor->children[place].fd[MONITOR_PIDFD], EVENT(ON_PIDFD, place));
-    watch(monitor, monitor->children[place].fd[MONITOR_STATUS], EVENT(ON_STATUS, place));
-}
-
-static void release(struct monitor_child *child)
-{
-    if (child->fd[MONITOR_GATE] >= 0)
-        (void)!write(child->fd[MONITOR_GATE], "", 1);
-    monitor_close(&child->fd[MONITOR_GATE]);
+    watch(monitor, monitor->children[place].fd[MONITOR_LAUNCHER], EVENT(ON_LAUNCHER, place));
 }
 
 static void end_all(struct monitor *monitor, uint64_t grace_ms)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++) {
-        monitor_close(&monitor->children[i].fd[MONITOR_GATE]);
+        monitor_close(&monitor->children[i].fd[MONITOR_LAUNCHER]);
         monitor_close(&monitor->children[i].fd[MONITOR_LIFE]);
         if (grace_ms == 0)
             monitor_child_kill(&monitor->children[i]);
@@ -126,7 +110,6 @@ static void refuse(struct monitor *monitor, uint32_t slot, const char *kind,
     copy_kind(&message, kind);
     message.reason = reason;
     message.code = error;
-    log_notice("%s not started: %s", kind, monitor_reason_text(reason));
     tell(monitor, &message, -1);
 }
 
@@ -165,8 +148,8 @@ static void start_worker(struct monitor *monitor, uint32_t slot)
     struct monitor_message message = about(monitor, slot, MONITOR_STARTED);
     copy_kind(&message, policy->kind);
     message.pid = child->pid;
-    message.uid = child->account.uid;
-    message.gid = child->account.gid;
+    message.uid = child->order.uid;
+    message.gid = child->order.gid;
     tell(monitor, &message, child->fd[MONITOR_LOG]);
     monitor_close(&child->fd[MONITOR_LOG]);
 }
@@ -195,10 +178,11 @@ static void on_link(struct monitor *monitor, uint32_t place)
         break;
     case MONITOR_DO_REFUSE:
         memcpy(&message, bytes, sizeof message);
+        log_notice("%s not started: %s", message.kind, decision.why);
         refuse(monitor, decision.slot, message.kind, decision.reason, 0);
         break;
     case MONITOR_DO_RELEASE:
-        release(&monitor->children[decision.slot]);
+        monitor_child_release(&monitor->children[decision.slot]);
         break;
     case MONITOR_DO_KILL:
         monitor_child_kill(&monitor->children[decision.slot]);
@@ -208,29 +192,28 @@ static void on_link(struct monitor *monitor, uint32_t place)
         monitor_notify(monitor->notify, "READY=1");
         break;
     case MONITOR_DO_END_BROKER:
-        end_broker(monitor, decision.violation);
+        end_broker(monitor, decision.why);
         break;
     }
 }
 
 /* The launcher's word that it failed, or its end: then the worker runs. */
-static void on_status(struct monitor *monitor, uint32_t place)
+static void on_launcher(struct monitor *monitor, uint32_t place)
 {
     struct monitor_child *child = &monitor->children[place];
     struct launch_failure failure;
-    if (child->fd[MONITOR_STATUS] < 0)
+    if (child->fd[MONITOR_LAUNCHER] < 0)
         return;
-    ssize_t got = read(child->fd[MONITOR_STATUS], &failure, sizeof failure);
+    ssize_t got = recv(child->fd[MONITOR_LAUNCHER], &failure, sizeof failure, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return;
-    monitor_close(&child->fd[MONITOR_STATUS]);
+    monitor_close(&child->fd[MONITOR_LAUNCHER]);
     if (got != sizeof failure)
         return;
-    log_error("%s not launched: %s: %s", name_of(monitor, place), launch_stage_name(failure.stage),
-              strerror(failure.error));
+    log_error("%s not launched: %s: %s", child->order.kind, failure.stage, strerror(failure.error));
     if (place != MONITOR_BROKER_CHILD) {
         struct monitor_message message = about(monitor, place, MONITOR_LAUNCH_FAILED);
-        message.reason = failure.stage;
+        copy_kind(&message, failure.stage);
         message.code = failure.error;
         tell(monitor, &message, -1);
     }
@@ -244,8 +227,8 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
         waitid(P_PIDFD, (id_t)child->fd[MONITOR_PIDFD], &info, WEXITED | WNOHANG) != 0 ||
         info.si_pid == 0)
         return;
-    on_status(monitor, place);
-    log_info("%s (pid %d) %s %d", name_of(monitor, place), info.si_pid,
+    on_launcher(monitor, place);
+    log_info("%s (pid %d) %s %d", child->order.kind, info.si_pid,
              info.si_code == CLD_EXITED ? "exited with status" : "was ended by signal",
              info.si_status);
     monitor_child_forget(child);
@@ -278,7 +261,7 @@ static void on_session(struct monitor *monitor, uint32_t place)
     static const struct reader_task task = {.config = -1, .sysfs = -1, .board = -1};
     static struct agent_session before;
     struct reading *reading = &monitor->host.reading;
-    const struct agent_session *session = &reading->session;
+    const struct agent_session *session = &reading->config.agent.session;
     char events[4096];
     while (read(monitor->session_watch, events, sizeof events) > 0)
         ;
@@ -286,7 +269,6 @@ static void on_session(struct monitor *monitor, uint32_t place)
     if (reader_run(reading, &task, monitor->policies) != 0 ||
         memcmp(&before, session, sizeof before) == 0)
         return;
-    monitor->table.facts.session = session->type;
     if (before.uid != session->uid || before.type != session->type ||
         strcmp(before.display, session->display) != 0)
         end_session(monitor);
@@ -322,43 +304,25 @@ static void on_signal(struct monitor *monitor, uint32_t place)
     }
 }
 
-/* A datagram socket to syslog for the broker, which cannot open one; -1 if there is none. */
-static int open_syslog(const struct monitor *monitor)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-    if (!monitor->host.reading.config.agent.log_syslog)
-        return -1;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        monitor_close(&fd);
-    return fd;
-}
-
-static void reset_table(struct monitor *monitor)
-{
-    const struct agent_config *agent = &monitor->host.reading.config.agent;
-    struct monitor_facts facts = {.session = monitor->host.reading.session.type,
-                                  .screenshots = agent->capture.screenshots,
-                                  .console = agent->console.host[0] != 0};
-    monitor_table_reset(&monitor->table, monitor->policies, &facts, now_ms());
-}
-
-/* Starts a broker, and opens its gate at once. Returns 0, or -1 if none could be started. */
+/* Starts a broker, which need not wait for a RELEASE. Returns 0, or -1 if none could be started. */
 static int start_broker(struct monitor *monitor)
 {
     struct monitor_child *child = &monitor->children[MONITOR_BROKER_CHILD];
-    struct monitor_start start = {
-        .row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND),
-        .generation = ++monitor->broker_starts,
-        .passed = {-1, monitor_seal_config(&monitor->host), open_syslog(monitor)}};
+    struct monitor_start start = {.row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND),
+                                  .generation = ++monitor->broker_starts,
+                                  .passed = {-1, monitor_seal_config(&monitor->host),
+                                             monitor->host.reading.config.agent.log_syslog
+                                                 ? monitor_connect("/dev/log")
+                                                 : -1}};
     int pair[2] = {-1, -1}, result = -1;
-    reset_table(monitor);
+    monitor_table_reset(&monitor->table, monitor->policies, &monitor->host.reading.config.agent,
+                        now_ms());
     if (start.passed[1] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
         start.passed[0] = pair[1];
         result =
             monitor_spawn(child, &monitor->host, monitor->policies[start.row], &start) ? -1 : 0;
     }
-    for (int i = 0; i < MONITOR_PASSED_MAX; i++)
+    for (int i = 0; i < POLICY_DESCRIPTORS_MAX; i++)
         monitor_close(&start.passed[i]);
     monitor->link = pair[0];
     if (result != 0) {
@@ -370,7 +334,7 @@ static int start_broker(struct monitor *monitor)
     watch(monitor, monitor->link, EVENT(ON_LINK, 0));
     watch(monitor, monitor->log, EVENT(ON_LOG, 0));
     watch_child(monitor, MONITOR_BROKER_CHILD);
-    release(child);
+    monitor_child_release(child);
     return 0;
 }
 
@@ -425,7 +389,7 @@ static void on_deadline(struct monitor *monitor)
 
 static void (*const handlers[])(struct monitor *, uint32_t) = {
     [ON_SIGNAL] = on_signal, [ON_SESSION] = on_session, [ON_LINK] = on_link,
-    [ON_LOG] = on_log,       [ON_PIDFD] = on_exit_of,   [ON_STATUS] = on_status};
+    [ON_LOG] = on_log,       [ON_PIDFD] = on_exit_of,   [ON_LAUNCHER] = on_launcher};
 
 static int wait_ms(const struct monitor *monitor)
 {

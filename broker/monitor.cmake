@@ -18,7 +18,7 @@ target_include_directories(monitor_core PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
 set(MONITOR_SOURCES ${MONITOR_ROOT})
 list(TRANSFORM MONITOR_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 cloister_program(cloisterd SOURCES ${MONITOR_SOURCES}
-  LIBS monitor_reader monitor_core launch_stage policies)
+  LIBS monitor_reader monitor_core namespaces policies)
 add_subdirectory(test)
 
 cloister_test(config LIBS monitor_reader)

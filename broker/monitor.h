@@ -49,6 +49,10 @@ void monitor_clean_runtime(const struct monitor_host *host, bool all);
 /* Seals the configuration, with the session as it is now, into a memfd. The descriptor, or -1. */
 int monitor_seal_config(const struct monitor_host *host);
 
+/* A datagram socket connected to the one at `path` ("@..." is an abstract one), or -1: the broker's
+ * way to syslog, which it could not open itself. `path` may be NULL. */
+int monitor_connect(const char *path);
+
 /* Tells the service manager (sd_notify(3)), if there is one at `path`. */
 void monitor_notify(const char *path, const char *text);
 

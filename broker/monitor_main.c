@@ -111,30 +111,28 @@ static int shed(void)
     return setrlimit(RLIMIT_NOFILE, &files);
 }
 
-static int find_programs(struct monitor_host *host)
+/* What the monitor has to know of itself: where its programs lie, and its namespaces. */
+static int find_self(struct monitor_host *host)
 {
     ssize_t length = readlink("/proc/self/exe", host->programs, sizeof host->programs - 64);
     if (length <= 0 || length == sizeof host->programs - 64)
         return -1;
     host->programs[length] = 0;
     *strrchr(host->programs, '/') = 0;
-    return 0;
+    return namespaces_read(&host->namespaces);
 }
 
 static int run(struct monitor *monitor)
 {
     struct monitor_host *host = &monitor->host;
     uint32_t row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND);
-    if (row == MONITOR_POLICIES_MAX || find_programs(host) != 0 ||
+    if (row == MONITOR_POLICIES_MAX || find_self(host) != 0 ||
         monitor_program_check(host, "cloister-launch") != 0 ||
         monitor_program_check(host, monitor->policies[row]->program) != 0)
         return EXIT_SETUP;
-    const struct reader_account *account = &host->reading.accounts[row][0];
-    if (account->uid == AGENT_UID_NONE) {
-        log_error("/etc/passwd has no account %s; systemd-sysusers makes the agent's accounts",
-                  monitor->policies[row]->user);
+    const struct reader_account *account = monitor_account(host, row, 0, monitor->policies[row]);
+    if (!account)
         return EXIT_SETUP;
-    }
     int result = monitor_make_runtime(host, account);
     if (result != 0)
         return result == -EWOULDBLOCK ? EXIT_RUNNING : EXIT_SETUP;
@@ -152,23 +150,20 @@ static int run(struct monitor *monitor)
 int main(int argc, char **argv)
 {
     static struct monitor monitor = {.policies = cloister_policies};
-    static char notify[128];
     struct options options;
-    const char *socket = getenv("NOTIFY_SOCKET");
     int status = argc < 1 ? EXIT_USAGE : parse(&options, argv);
+    if (status != GO_ON)
+        return status;
     log_setup("cloisterd", !isatty(STDERR_FILENO));
-    if (socket && strlen(socket) < sizeof notify) /* the environment is cleared */
-        monitor.notify = strcpy(notify, socket);
-    if (status == GO_ON && !options.check && (geteuid() != 0 || shed() != 0)) {
+    monitor.notify = getenv("NOTIFY_SOCKET"); /* the text stays when the environment is cleared */
+    if (!options.check && (geteuid() != 0 || shed() != 0)) {
         log_error("%s", geteuid() != 0 ? "has to be started by root" : "cannot clean the process");
         return EXIT_SETUP;
     }
-    if (status == GO_ON)
-        status = read_all(&monitor, &options);
-    if (status != GO_ON || options.check) {
-        if (status == GO_ON)
-            printf("%s: right\n", options.config);
-        return status == GO_ON ? 0 : status;
-    }
+    status = read_all(&monitor, &options);
+    if (status != GO_ON)
+        return status;
+    if (options.check)
+        return printf("%s: right\n", options.config) < 0;
     return run(&monitor);
 }

@@ -49,9 +49,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    struct monitor_facts facts = {
-        .session = data[0] & 3, .screenshots = data[0] & 4, .console = data[0] & 8};
-    monitor_table_reset(&table, policies, &facts, now_ms);
+    static struct agent_config agent;
+    agent.session.type = data[0] & 3;
+    agent.capture.screenshots = data[0] & 4;
+    agent.console.host[0] = data[0] & 8 ? 'c' : 0;
+    monitor_table_reset(&table, policies, &agent, now_ms);
     for (size_t at = 1; size - at >= 2;) {
         size_t length = data[at];
         now_ms += data[at + 1];
@@ -60,16 +62,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct monitor_decision decision = monitor_table_decide(&table, data + at, length, now_ms);
         at += length;
         must(decision.slot < MONITOR_SLOTS);
-        must((decision.action == MONITOR_DO_END_BROKER) == (decision.violation != NULL));
+        must((decision.action == MONITOR_DO_END_BROKER || decision.action == MONITOR_DO_REFUSE) ==
+             (decision.why != NULL));
         if (decision.action == MONITOR_DO_START) {
             const struct policy *policy = table.slots[decision.slot].policy;
             must(policy && policy != &broker);
-            must(policy != &capture || (facts.screenshots && facts.session == MONITOR_SESSION_X11));
-            must(policy != &uplink || facts.console);
+            must(policy != &capture ||
+                 (agent.capture.screenshots && agent.session.type == MONITOR_SESSION_X11));
+            must(policy != &uplink || agent.console.host[0]);
         } else if (decision.action == MONITOR_DO_KILL && (now_ms & 1)) {
             monitor_table_free(&table, decision.slot);
         } else if (decision.action == MONITOR_DO_END_BROKER) {
-            monitor_table_reset(&table, policies, &facts, now_ms);
+            monitor_table_reset(&table, policies, &agent, now_ms);
         }
         check_instances(&table);
     }

@@ -57,9 +57,10 @@ enum monitor_op {
                              broker owns and which is O_NONBLOCK */
     MONITOR_REFUSED =
         66, /* kind, slot, generation, reason: enum monitor_reason, code: errno or 0 */
-    MONITOR_LAUNCH_FAILED = 67, /* slot, generation, reason: the launcher's stage, code: errno */
-    MONITOR_EXITED = 68,        /* slot, generation, pid, code and value: si_code and si_status as
-                                   waitid(2) gives them */
+    MONITOR_LAUNCH_FAILED =
+        67,               /* slot, generation, kind: the launcher's stage (launch.h), code: errno */
+    MONITOR_EXITED = 68,  /* slot, generation, pid, code and value: si_code and si_status as
+                             waitid(2) gives them */
     MONITOR_SESSION = 69, /* reason: enum monitor_session, uid: its owner (UINT32_MAX if none),
                              value: 1 if active (in front, not locked), 0 if not,
                              kind: its X display (":0"). Sent when any of them changes; the

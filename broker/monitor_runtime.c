@@ -83,11 +83,9 @@ void monitor_clean_runtime(const struct monitor_host *host, bool all)
 
 int monitor_seal_config(const struct monitor_host *host)
 {
-    static struct agent_config agent;
-    agent = host->reading.config.agent;
-    agent.session = host->reading.session;
+    const struct agent_config *agent = &host->reading.config.agent;
     int fd = memfd_create("cloister-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || write(fd, &agent, sizeof agent) != sizeof agent ||
+    if (fd < 0 || write(fd, agent, sizeof *agent) != sizeof *agent ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
         log_error("the configuration's memfd: %m");
         monitor_close(&fd);
@@ -95,19 +93,27 @@ int monitor_seal_config(const struct monitor_host *host)
     return fd;
 }
 
-void monitor_notify(const char *path, const char *text)
+int monitor_connect(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = path ? strlen(path) : 0;
+    if (length == 0 || length >= sizeof address.sun_path)
+        return -1;
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@')
+        address.sun_path[0] = 0; /* abstract */
+    length += offsetof(struct sockaddr_un, sun_path);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && length > 0 && length < sizeof address.sun_path) {
-        memcpy(address.sun_path, path, length);
-        if (path[0] == '@')
-            address.sun_path[0] = 0; /* abstract */
-        (void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-                      (struct sockaddr *)&address,
-                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
-    }
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, (socklen_t)length) != 0)
+        monitor_close(&fd);
+    return fd;
+}
+
+void monitor_notify(const char *path, const char *text)
+{
+    int fd = monitor_connect(path);
+    if (fd >= 0)
+        (void)!send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
     monitor_close(&fd);
 }
 

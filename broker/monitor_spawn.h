@@ -1,22 +1,20 @@
 /*
- * Starting one process of a policy: pipes, control group, clone3, and the gate that it waits at
- * before it execs cloister-launch (sandbox/launch.h). Not thread-safe.
+ * Starting one process of a policy: pipes, control group, clone3, cloister-launch, and the order
+ * that it waits for (sandbox/launch.h). Not thread-safe.
  */
 #ifndef CLOISTER_MONITOR_SPAWN_H
 #define CLOISTER_MONITOR_SPAWN_H
 
 #include <sys/types.h>
 
+#include "launch.h"
 #include "reader.h"
 
-#define MONITOR_PASSED_MAX 3
-
-/* What the monitor holds of one process, -1 when closed. The first four are ends of pipes. */
+/* What the monitor holds of one process, -1 when closed. */
 enum monitor_fd {
-    MONITOR_LIFE,   /* closed: exit */
-    MONITOR_LOG,    /* read end of its log */
-    MONITOR_STATUS, /* struct launch_failure, or end of file when the worker was exec'd */
-    MONITOR_GATE,   /* write one byte: go on. Closed: exit */
+    MONITOR_LIFE,     /* write end of a pipe; closed: exit */
+    MONITOR_LOG,      /* read end of its log */
+    MONITOR_LAUNCHER, /* launch.h's link: the order goes out, a failure or end of file comes back */
     MONITOR_PIDFD,
     MONITOR_FDS,
 };
@@ -24,28 +22,37 @@ enum monitor_fd {
 struct monitor_child {
     pid_t pid; /* 0: none */
     int fd[MONITOR_FDS];
-    struct reader_account account;
-    char leaf[40]; /* its control group */
+    struct launch_order order; /* sent when the broker says RELEASE; has uid and gid */
+    char leaf[40];             /* its control group */
 };
 
 /* What all starts share. */
 struct monitor_host {
     struct reading reading;
-    char programs[256]; /* the folder of cloisterd, cloister-launch and the workers */
+    char programs[256];           /* the folder of cloisterd, cloister-launch and the workers */
+    struct namespaces namespaces; /* the monitor's own */
 };
 
 struct monitor_start {
     uint32_t row; /* of the policy among all */
     uint32_t slot, generation, instance;
-    int passed[MONITOR_PASSED_MAX]; /* become the policy's, -1 for a place that stays empty */
+    int passed[POLICY_DESCRIPTORS_MAX]; /* become the policy's, -1 for a place that stays empty */
 };
 
 /*
- * Starts a process of `policy` that waits at its gate. Returns 0 and fills `out`, or an enum
- * monitor_reason with errno set; nothing is left then.
+ * Starts a process of `policy` that waits for monitor_child_release. Returns 0 and fills `out`, or
+ * an enum monitor_reason with errno set; nothing is left then.
  */
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
                                   const struct policy *policy, const struct monitor_start *start);
+
+/* The account of an instance of policy `row`, called `policy`; NULL if there is none, which has
+ * been logged. */
+const struct reader_account *monitor_account(const struct monitor_host *host, uint32_t row,
+                                             uint32_t instance, const struct policy *policy);
+
+/* Sends the order that the launcher waits for. */
+void monitor_child_release(const struct monitor_child *child);
 
 /* Sends SIGKILL. */
 void monitor_child_kill(const struct monitor_child *child);

@@ -16,11 +16,11 @@ static bool take(struct bucket *bucket, uint64_t burst, uint64_t rate, uint64_t 
 }
 
 void monitor_table_reset(struct monitor_table *table, const struct policy *const *policies,
-                         const struct monitor_facts *facts, uint64_t now_ms)
+                         const struct agent_config *agent, uint64_t now_ms)
 {
     memset(table, 0, sizeof *table);
     table->policies = policies;
-    table->facts = *facts;
+    table->agent = agent;
     table->messages = (struct bucket){.level = MONITOR_MESSAGE_BURST * 1000, .at_ms = now_ms};
     for (size_t i = 0; i < MONITOR_POLICIES_MAX; i++)
         table->starts[i] = (struct bucket){.level = MONITOR_START_BURST * 1000, .at_ms = now_ms};
@@ -34,28 +34,22 @@ uint32_t monitor_table_row(const struct policy *const *policies, const char *kin
     return row < MONITOR_POLICIES_MAX && policies[row] ? row : MONITOR_POLICIES_MAX;
 }
 
-static struct monitor_decision refuse(enum monitor_reason reason)
+static struct monitor_decision refuse(enum monitor_reason reason, const char *why)
 {
-    return (struct monitor_decision){.action = MONITOR_DO_REFUSE, .reason = reason};
+    return (struct monitor_decision){.action = MONITOR_DO_REFUSE, .reason = reason, .why = why};
 }
 
-static struct monitor_decision violation(const char *what)
+static struct monitor_decision violation(const char *why)
 {
-    return (struct monitor_decision){.action = MONITOR_DO_END_BROKER, .violation = what};
+    return (struct monitor_decision){.action = MONITOR_DO_END_BROKER, .why = why};
 }
 
-/* Local policy: what the configuration and the session switch off. 0 if nothing does. */
-static enum monitor_reason switched_off(const struct monitor_facts *facts,
-                                        const struct policy *policy)
+/* Local policy: whether the configuration switches that worker off. */
+static bool switched_off(const struct agent_config *agent, const struct policy *policy)
 {
-    if ((!facts->screenshots && strcmp(policy->kind, "capture") == 0) ||
-        (!facts->console &&
-         (strcmp(policy->kind, "uplink") == 0 || strcmp(policy->kind, "resolver") == 0)))
-        return MONITOR_REASON_OFF;
-    if (!(policy->variables & POLICY_VARIABLE_X11) || facts->session == MONITOR_SESSION_X11)
-        return 0;
-    return facts->session == MONITOR_SESSION_WAYLAND ? MONITOR_REASON_WAYLAND
-                                                     : MONITOR_REASON_NO_SESSION;
+    return (!agent->capture.screenshots && strcmp(policy->kind, "capture") == 0) ||
+           (!agent->console.host[0] &&
+            (strcmp(policy->kind, "uplink") == 0 || strcmp(policy->kind, "resolver") == 0));
 }
 
 /* The lowest account of `policy` that no instance uses; policy->instances if all are in use. */
@@ -84,18 +78,22 @@ static struct monitor_decision start(struct monitor_table *table,
     slot->generation = message->generation;
     uint32_t row = monitor_table_row(table->policies, message->kind);
     if (row == MONITOR_POLICIES_MAX || strcmp(message->kind, MONITOR_BROKER_KIND) == 0)
-        return refuse(MONITOR_REASON_UNKNOWN_KIND);
+        return refuse(MONITOR_REASON_UNKNOWN_KIND, "no such kind");
     const struct policy *policy = table->policies[row];
+    const bool needs_x11 = policy->variables & POLICY_VARIABLE_X11;
     if (table->stopping)
-        return refuse(MONITOR_REASON_STOPPING);
-    enum monitor_reason off = switched_off(&table->facts, policy);
-    if (off)
-        return refuse(off);
+        return refuse(MONITOR_REASON_STOPPING, "shutting down");
+    if (switched_off(table->agent, policy))
+        return refuse(MONITOR_REASON_OFF, "switched off by the configuration");
+    if (needs_x11 && table->agent->session.type == MONITOR_SESSION_WAYLAND)
+        return refuse(MONITOR_REASON_WAYLAND, "screenshots unavailable: Wayland");
+    if (needs_x11 && table->agent->session.type != MONITOR_SESSION_X11)
+        return refuse(MONITOR_REASON_NO_SESSION, "no session");
     uint32_t instance = free_instance(table, policy);
     if (instance >= policy->instances || instance >= 64)
-        return refuse(MONITOR_REASON_TOO_MANY);
+        return refuse(MONITOR_REASON_TOO_MANY, "as many as the policy allows are running");
     if (!take(&table->starts[row], MONITOR_START_BURST, MONITOR_START_RATE, now_ms))
-        return refuse(MONITOR_REASON_RATE);
+        return refuse(MONITOR_REASON_RATE, "started too often");
     slot->state = SLOT_WAITING;
     slot->instance = instance;
     slot->policy = policy;
@@ -119,29 +117,21 @@ static struct monitor_decision existing(struct monitor_table *table,
     return (struct monitor_decision){.action = MONITOR_DO_RELEASE};
 }
 
-static bool all_zero(const void *bytes, size_t size)
-{
-    const uint8_t *at = bytes;
-    uint8_t any = 0;
-    while (size-- > 0)
-        any |= *at++;
-    return any == 0;
-}
-
-/* Whether every member that `message->op` does not use is zero, and the kind ends and is padded. */
+/* Whether it is what a message with only the members that its op uses would be: all others are
+ * zero, and so is what follows the kind. */
 static bool well_formed(const struct monitor_message *message)
 {
-    const size_t after_kind = offsetof(struct monitor_message, pid);
-    const char *kind = message->kind;
-    size_t length = strnlen(kind, sizeof message->kind);
-    if (!all_zero((const char *)message + after_kind, sizeof *message - after_kind) ||
-        message->reason != 0 || length == sizeof message->kind ||
-        !all_zero(kind + length, sizeof message->kind - length))
+    struct monitor_message plain = {.op = message->op};
+    if (message->op != MONITOR_READY) {
+        plain.slot = message->slot;
+        plain.generation = message->generation;
+    }
+    if (message->op == MONITOR_START)
+        memcpy(plain.kind, message->kind, strnlen(message->kind, sizeof plain.kind - 1));
+    if (memcmp(&plain, message, sizeof plain) != 0)
         return false;
-    return message->op == MONITOR_READY
-               ? all_zero(&message->slot, sizeof *message - sizeof message->op)
-               : message->slot < MONITOR_SLOTS && message->generation > 0 &&
-                     (length > 0) == (message->op == MONITOR_START);
+    return message->op == MONITOR_READY || (plain.slot < MONITOR_SLOTS && plain.generation > 0 &&
+                                            (plain.kind[0] != 0) == (plain.op == MONITOR_START));
 }
 
 struct monitor_decision monitor_table_decide(struct monitor_table *table, const void *bytes,
@@ -174,22 +164,4 @@ void monitor_table_free(struct monitor_table *table, uint32_t slot)
 {
     table->slots[slot].state = SLOT_FREE;
     table->slots[slot].policy = NULL;
-}
-
-const char *monitor_reason_text(uint32_t reason)
-{
-    static const char *const texts[] = {
-        [MONITOR_REASON_UNKNOWN_KIND] = "no such kind",
-        [MONITOR_REASON_OFF] = "switched off by the configuration",
-        [MONITOR_REASON_NO_SESSION] = "no session",
-        [MONITOR_REASON_WAYLAND] = "screenshots unavailable: Wayland",
-        [MONITOR_REASON_TOO_MANY] = "as many as the policy allows are running",
-        [MONITOR_REASON_RATE] = "started too often",
-        [MONITOR_REASON_STOPPING] = "shutting down",
-        [MONITOR_REASON_NO_USER] = "its account does not exist",
-        [MONITOR_REASON_CGROUP] = "no control group",
-        [MONITOR_REASON_EXECUTABLE] = "its program is absent or not only root's",
-        [MONITOR_REASON_SYSTEM] = "system error",
-    };
-    return reason > 0 && reason < sizeof texts / sizeof texts[0] ? texts[reason] : "unknown";
 }

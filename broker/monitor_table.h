@@ -1,7 +1,7 @@
 /*
  * What the monitor decides about a message of the broker: pure, without side effects. It knows the
- * constant policies, the instances that exist, and a few facts of the configuration and the
- * session; it never sees a descriptor or a process. monitor.c carries out what is decided here.
+ * constant policies, the instances that exist, the configuration and the session; it never sees a
+ * descriptor or a process. monitor.c carries out what is decided here.
  *
  * Not thread-safe; the monitor has one thread.
  */
@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent_config.h"
 #include "monitor_protocol.h"
 #include "policy.h"
 
@@ -35,15 +36,9 @@ struct bucket { /* of tokens, in thousandths; rates are per second */
     uint64_t level, at_ms;
 };
 
-struct monitor_facts {
-    uint32_t session; /* enum monitor_session */
-    bool screenshots; /* [capture] screenshots */
-    bool console;     /* [console] host is given */
-};
-
 struct monitor_table {
     const struct policy *const *policies; /* NULL at the end */
-    struct monitor_facts facts;
+    const struct agent_config *agent;     /* with the session as it is now */
     bool ready, stopping;
     struct bucket messages;
     struct bucket starts[MONITOR_POLICIES_MAX];
@@ -57,19 +52,20 @@ enum monitor_action {
     MONITOR_DO_RELEASE, /* open the gate of decision.slot */
     MONITOR_DO_KILL,    /* kill the process of decision.slot */
     MONITOR_DO_READY,
-    MONITOR_DO_END_BROKER, /* it broke the protocol: decision.violation says how */
+    MONITOR_DO_END_BROKER, /* it broke the protocol */
 };
 
 struct monitor_decision {
     enum monitor_action action;
     uint32_t slot;
-    enum monitor_reason reason;
-    const char *violation;
+    enum monitor_reason reason; /* of a refusal */
+    const char *why;            /* of a refusal or the broker's end, in words for the log */
 };
 
-/* Starts anew, for a new broker: all slots free. Does nothing to processes. */
+/* Starts anew, for a new broker: all slots free. Does nothing to processes. Keeps both by
+ * reference. */
 void monitor_table_reset(struct monitor_table *table, const struct policy *const *policies,
-                         const struct monitor_facts *facts, uint64_t now_ms);
+                         const struct agent_config *agent, uint64_t now_ms);
 
 /* Decides on one packet of `size` bytes at `bytes` (any alignment), and books what it decides. */
 struct monitor_decision monitor_table_decide(struct monitor_table *table, const void *bytes,
@@ -80,8 +76,5 @@ void monitor_table_free(struct monitor_table *table, uint32_t slot);
 
 /* Where the policy of that kind stands in `policies`, or MONITOR_POLICIES_MAX. */
 uint32_t monitor_table_row(const struct policy *const *policies, const char *kind);
-
-/* An enum monitor_reason in words, for logs. */
-const char *monitor_reason_text(uint32_t reason);
 
 #endif

@@ -35,11 +35,9 @@ static void bound(struct reading *reading)
     reading->config.agent.state_dir[sizeof reading->config.agent.state_dir - 1] = 0;
     reading->config.agent.runtime_dir[sizeof reading->config.agent.runtime_dir - 1] = 0;
     reading->config.agent.console.ca[sizeof reading->config.agent.console.ca - 1] = 0;
-    reading->session.display[sizeof reading->session.display - 1] = 0;
+    reading->config.agent.session.display[sizeof reading->config.agent.session.display - 1] = 0;
     for (unsigned i = 0; i < 2; i++)
         reading->cookies[i][sizeof reading->cookies[i] - 1] = 0;
-    if (reading->cookie_count > 2)
-        reading->cookie_count = 2;
     if (reading->cgroup.count > CGROUP_TREES_MAX)
         reading->cgroup.count = CGROUP_TREES_MAX;
     for (unsigned i = 0; i < CGROUP_TREES_MAX; i++) {
@@ -65,8 +63,7 @@ int reader_run(struct reading *out, const struct reader_task *task,
     if (result == 0 && task->config >= 0) {
         memcpy(out, shared, sizeof *out);
     } else if (result == 0) { /* nothing but what was asked for */
-        out->session = shared->session;
-        out->cookie_count = shared->cookie_count;
+        out->config.agent.session = shared->config.agent.session;
         memcpy(out->cookies, shared->cookies, sizeof out->cookies);
     }
     bound(out);

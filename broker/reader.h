@@ -20,10 +20,8 @@ struct reader_account {
 
 struct reading {
     uint32_t errors;      /* of the configuration; all of them have been printed */
-    struct config config; /* its agent is complete but for the session */
-    struct agent_session session;
-    uint32_t cookie_count; /* where the session's X cookie may lie, most likely first */
-    char cookies[2][256];
+    struct config config; /* its agent is complete, the session included */
+    char cookies[2][256]; /* where the session's X cookie may lie, most likely first; or empty */
     struct cgroup cgroup; /* as cgroup_find left it */
     struct reader_account accounts[READER_POLICIES_MAX]
                                   [READER_INSTANCES_MAX]; /* [policy][instance] */

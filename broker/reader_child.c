@@ -101,7 +101,9 @@ int reader_child(struct reading *out, const struct reader_task *task,
 {
     if (task->config >= 0 && read_once(out, task, policies) != 0)
         return -1;
-    session_find(&out->session, &out->config, &roots);
-    out->cookie_count = session_cookies(out->cookies, &out->session, &out->config, &roots);
+    struct agent_session *session = &out->config.agent.session;
+    session_find(session, &out->config, &roots);
+    memset(out->cookies, 0, sizeof out->cookies);
+    (void)session_cookies(out->cookies, session, &out->config, &roots);
     return 0;
 }

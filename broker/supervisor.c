@@ -222,8 +222,8 @@ void supervisor_launch_failed(struct broker *b, const struct monitor_message *m)
     struct supervised *w = instance_of(b, m);
     if (!w)
         return;
-    snprintf(w->reason, sizeof(w->reason), "its sandbox cannot be built: stage %u: %s", m->reason,
-             strerror(m->code));
+    snprintf(w->reason, sizeof(w->reason), "its sandbox cannot be built: %.*s: %s",
+             (int)strnlen(m->kind, sizeof(m->kind)), m->kind, strerror(m->code));
     log_alert("%s: %s", w->name, w->reason);
     w->peer->condemned = true; /* EXITED follows */
 }

@@ -62,7 +62,7 @@ endfunction()
 # cloister_launcher(target set folder): the launcher that knows a set of policies.
 function(cloister_launcher target set folder)
   add_executable(${target} $<TARGET_OBJECTS:launch_parts>)
-  target_link_libraries(${target} PRIVATE launch_parts landlock ${set})
+  target_link_libraries(${target} PRIVATE launch_parts landlock namespaces ${set})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME cloister-launch
     RUNTIME_OUTPUT_DIRECTORY ${folder})
 endfunction()

@@ -1,8 +1,8 @@
 #include "log.h"
+#include "log_emit.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@ void log_set_syslog(int fd)
     log_syslog = fd;
 }
 
-static size_t escape(char *out, size_t capacity, const char *text, size_t length, bool backslash)
+size_t log_escape_text(char *out, size_t capacity, const char *text, size_t length, bool backslash)
 {
     static const char hex[] = "0123456789abcdef";
     size_t used = 0;
@@ -54,11 +54,10 @@ static size_t escape(char *out, size_t capacity, const char *text, size_t length
 
 size_t log_escape(char *out, size_t capacity, const char *text, size_t length)
 {
-    return escape(out, capacity, text, length, false);
+    return log_escape_text(out, capacity, text, length, false);
 }
 
-/* `text` is escaped already. */
-static void emit(int priority, const char *who, const char *text)
+void log_emit(int priority, const char *who, const char *text)
 {
     if (LOG_PRI(priority) > log_level)
         return;
@@ -95,27 +94,6 @@ void log_line(int priority, const char *format, ...)
     errno = saved;
     if (n < 0)
         return;
-    escape(escaped, sizeof(escaped), text, strlen(text), false);
-    emit(priority, log_name, escaped);
-}
-
-void log_relay(const char *who, int pid, const char *text, size_t length)
-{
-    int priority = LOG_INFO;
-    if (length >= 3 && text[0] == '<' && text[1] >= '0' && text[1] <= '7' && text[2] == '>') {
-        priority = text[1] - '0';
-        priority = priority < LOG_ERR ? LOG_ERR : priority;
-        text += 3;
-        length -= 3;
-    }
-    /* The writer's own name stands in front of its text; ours for it is the one that counts. */
-    size_t name = strlen(who);
-    if (length >= name + 2 && memcmp(text, who, name) == 0 && memcmp(text + name, ": ", 2) == 0) {
-        text += name + 2;
-        length -= name + 2;
-    }
-    char tag[64], escaped[LOG_LINE_MAX];
-    snprintf(tag, sizeof(tag), "%s[%d]", who, pid);
-    escape(escaped, sizeof(escaped), text, length, true);
-    emit(priority, tag, escaped);
+    log_escape_text(escaped, sizeof(escaped), text, strlen(text), false);
+    log_emit(priority, log_name, escaped);
 }

@@ -20,7 +20,8 @@ int landlock_abi(void);
 int landlock_deny_all(int abi, bool tcp);
 
 /*
- * Leaves `rights` (enum policy_right) possible at and below `path`. Returns 0 or a negative errno.
+ * Leaves `rights` (enum policy_right) possible at and below `path`; what is no folder can have only
+ * those of a file (POLICY_RIGHTS_OF_A_FILE). Returns 0 or a negative errno.
  */
 int landlock_leave(int ruleset, int abi, const char *path, uint32_t rights);
 

@@ -5,9 +5,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
@@ -18,31 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "launch.h"
-
 #define COOKIE_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-/* /etc/passwd alone: a name service would load code and open sockets as root. */
-int account_find(struct launch *launch)
-{
-    char name[64];
-    snprintf(name, sizeof(name), launch->instance == 0 ? "%s" : "%s-%u", launch->policy->user,
-             launch->instance);
-    FILE *file = fopen("/etc/passwd", "re");
-    if (file == NULL)
-        return -errno;
-    const struct passwd *entry;
-    while ((entry = fgetpwent(file)) != NULL && strcmp(entry->pw_name, name) != 0)
-        continue;
-    if (entry != NULL) {
-        launch->uid = entry->pw_uid;
-        launch->gid = entry->pw_gid;
-    }
-    fclose(file);
-    if (entry == NULL)
-        return -ENOENT;
-    return launch->uid != 0 && launch->gid != 0 ? 0 : -EPERM;
-}
 
 /* setfsuid tells no errors: a second call returns what stands. */
 static int take_files_identity(uid_t uid, gid_t gid)
@@ -52,31 +25,32 @@ static int take_files_identity(uid_t uid, gid_t gid)
     return (gid_t)setfsgid((gid_t)-1) == gid && (uid_t)setfsuid((uid_t)-1) == uid ? 0 : -EPERM;
 }
 
-/* Opens the file of "UID.GID:PATH" as that user would; not blocking, since it may be a FIFO. */
-static int open_cookie(const char *argument)
+/* Opens the first that exists, as its user would; not blocking, since it may be a FIFO. */
+static int open_cookie(const struct launch_order *order)
 {
-    unsigned uid;
-    unsigned gid;
-    int at = 0;
-    if (sscanf(argument, "%u.%u:%n", &uid, &gid, &at) != 2 || at == 0 || argument[at] != '/')
-        return -EINVAL;
-    if (setgroups(0, NULL) != 0)
-        return -errno;
-    int result = take_files_identity(uid, gid);
-    if (result == 0) {
-        result = open(argument + at, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int result = setgroups(0, NULL) != 0
+                     ? -errno
+                     : take_files_identity(order->cookie_uid, order->cookie_gid);
+    if (result != 0)
+        return result;
+    result = -ENOENT;
+    for (int i = 0; i < 2 && order->cookies[i][0] != 0; i++) {
+        result = open(order->cookies[i], O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (result < 0)
             result = -errno;
+        if (result != -ENOENT && result != -ENOTDIR)
+            break;
     }
     return take_files_identity(0, 0) == 0 ? result : -EPERM;
 }
 
-static int copy_cookie(const char *argument, int to)
+/* Nothing is copied if there is no cookie: the X server may want none. */
+static int copy_cookie(const struct launch_order *order, int to)
 {
     struct stat status;
-    int from = open_cookie(argument);
+    int from = open_cookie(order);
     if (from < 0)
-        return from;
+        return from == -ENOENT || from == -ENOTDIR ? 0 : from;
     if (fstat(from, &status) != 0)
         return -errno;
     if (!S_ISREG(status.st_mode))
@@ -89,22 +63,28 @@ static int copy_cookie(const char *argument, int to)
     return close(from) != 0 || lseek(to, 0, SEEK_SET) != 0 ? -errno : 0;
 }
 
-int xauthority_open(struct launch *launch)
+/* Makes the policy's descriptor `place` in its place. */
+static int make_xauthority(const struct launch_order *order, int place)
 {
-    bool wanted = false;
-    for (size_t i = 0; i < launch->policy->descriptor_count; i++)
-        wanted |= strcmp(launch->policy->descriptors[i].name, "xauthority") == 0;
-    if (!wanted)
-        return launch->xauthority == NULL ? 0 : -EINVAL;
-    int fd = memfd_create("xauthority", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_create("xauthority", MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
-    int result = launch->xauthority == NULL ? 0 : copy_cookie(launch->xauthority, fd);
+    int result = copy_cookie(order, fd);
     if (result != 0)
         return result;
-    /* Out of the way of the numbers that the worker's descriptors get. */
-    launch->xauthority_fd = fcntl(fd, F_DUPFD_CLOEXEC, 100);
-    return launch->xauthority_fd < 0 || fcntl(fd, F_ADD_SEALS, COOKIE_SEALS) != 0 ? -errno : 0;
+    if (fcntl(fd, F_ADD_SEALS, COOKIE_SEALS) != 0 ||
+        (fd != place && (dup2(fd, place) < 0 || close(fd) != 0)))
+        return -errno;
+    return 0;
+}
+
+int xauthority_open(struct launch *launch)
+{
+    int result = 0;
+    for (int i = 0; result == 0 && i < (int)launch->policy->descriptor_count; i++)
+        if (strcmp(launch->policy->descriptors[i].name, "xauthority") == 0)
+            result = make_xauthority(&launch->order, LAUNCH_FD_FIRST + i);
+    return result;
 }
 
 /* A limit of the host that is lower than the policy's stays: that is the stricter one. */
@@ -134,18 +114,18 @@ int limits_apply(struct launch *launch)
     return result;
 }
 
+/*
+ * Ids, groups, the bounding set, securebits and no_new_privs are not read back here: the worker
+ * itself reads them from the kernel before its lock, for every thread, and exits if one is not what
+ * it should be (lock_check.h).
+ */
 int identity_apply(struct launch *launch)
 {
-    uid_t u[3];
-    gid_t g[3];
-    if (setgroups(0, NULL) != 0 || setresgid(launch->gid, launch->gid, launch->gid) != 0 ||
-        setresuid(launch->uid, launch->uid, launch->uid) != 0 ||
-        getresuid(&u[0], &u[1], &u[2]) != 0 || getresgid(&g[0], &g[1], &g[2]) != 0)
+    uid_t uid = launch->order.uid;
+    gid_t gid = launch->order.gid;
+    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
         return -errno;
-    for (int i = 0; i < 3; i++)
-        if (u[i] != launch->uid || g[i] != launch->gid)
-            return -EPERM;
-    return getgroups(0, NULL) == 0 ? 0 : -EPERM;
+    return 0;
 }
 
 static int capabilities_call(long number, struct __user_cap_data_struct data[2])
@@ -156,15 +136,11 @@ static int capabilities_call(long number, struct __user_cap_data_struct data[2])
 
 static int bounding_drop(void)
 {
-    for (unsigned long c = 0; c < 64; c++) {
-        if (prctl(PR_CAPBSET_READ, c) < 0)
-            return errno == EINVAL && c > CAP_AUDIT_READ ? 0 : -errno;
-        if (prctl(PR_CAPBSET_DROP, c) != 0)
+    unsigned long c = 0;
+    while (prctl(PR_CAPBSET_READ, c) >= 0)
+        if (prctl(PR_CAPBSET_DROP, c++) != 0)
             return -errno;
-        if (prctl(PR_CAPBSET_READ, c) != 0)
-            return -EPERM;
-    }
-    return 0;
+    return errno == EINVAL && c > CAP_AUDIT_READ ? 0 : -errno;
 }
 
 static int ambient_prepare(bool keeps_memlock)
@@ -172,12 +148,13 @@ static int ambient_prepare(bool keeps_memlock)
     struct __user_cap_data_struct data[2];
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
         return -errno;
-    int result = keeps_memlock ? capabilities_call(SYS_capget, data) : 0;
-    if (!keeps_memlock || result != 0)
-        return result;
+    if (!keeps_memlock)
+        return 0;
+    int result = capabilities_call(SYS_capget, data);
     data[0].inheritable = 1U << CAP_IPC_LOCK;
     data[1].inheritable = 0;
-    result = capabilities_call(SYS_capset, data);
+    if (result == 0)
+        result = capabilities_call(SYS_capset, data);
     if (result == 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_IPC_LOCK, 0, 0) != 0)
         result = -errno;
     return result;
@@ -197,6 +174,8 @@ int capabilities_prepare(struct launch *launch)
     return result;
 }
 
+/* Read back here: the exec will clear what is left of a non-root user's sets, so that the worker
+ * could not tell whether this has failed. */
 int capabilities_drop(struct launch *launch)
 {
     uint32_t left = launch->keeps_memlock ? 1U << CAP_IPC_LOCK : 0;
@@ -205,7 +184,7 @@ int capabilities_drop(struct launch *launch)
     int result = capabilities_call(SYS_capset, data);
     if (result == 0)
         result = capabilities_call(SYS_capget, data);
-    if (result != 0)
-        return result;
-    return memcmp(data, wanted, sizeof(wanted)) == 0 ? 0 : -EPERM;
+    if (result == 0 && memcmp(data, wanted, sizeof(wanted)) != 0)
+        result = -EPERM;
+    return result;
 }

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
 static bool root_alone_writes(const struct stat *status)
 {
     return status->st_uid == 0 && (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
@@ -35,16 +37,14 @@ static int check_folders(const char *file)
 
 int expand(char *out, const struct launch *launch, const char *path)
 {
-    static const char *const names[LAUNCH_VARIABLES] = {"${channel}", "${state}", "${x11}",
-                                                        "${runtime}"};
+    static const char *const names[LAUNCH_PATHS] = {"${channel}", "${state}", "${x11}",
+                                                    "${runtime}", "${program}"};
     const char *value = "";
-    for (size_t i = 0; i < LAUNCH_VARIABLES; i++)
+    for (size_t i = 0; i < LAUNCH_PATHS; i++)
         if (strncmp(path, names[i], strlen(names[i])) == 0) {
-            value = launch->variables[i];
+            value = launch->order.paths[i];
             path += strlen(names[i]);
         }
-    if (value == NULL)
-        return -EINVAL;
     int n = snprintf(out, PATH_MAX, "%s%s", value, path);
     return n < 0 || n >= PATH_MAX || out[0] != '/' ? -EINVAL : 0;
 }
@@ -66,9 +66,10 @@ int root_begin(struct launch *launch)
 {
     int result = make_private();
     umask(022);
-    if (result == 0 && (mount("tmpfs", launch->root_dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                              "size=1M,nr_inodes=1k,mode=0755") != 0 ||
-                        chdir(launch->root_dir) != 0))
+    if (result == 0 &&
+        (mount("tmpfs", launch->order.root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+               "size=1M,nr_inodes=1k,mode=0755") != 0 ||
+         chdir(launch->order.root) != 0))
         result = -errno;
     return result;
 }
@@ -91,20 +92,6 @@ static int make_target(char path[static PATH_MAX], const char *target, bool fold
     return mknod(path, S_IFREG | 0444, 0) != 0 ? -errno : 0;
 }
 
-/* What a mount of each kind must be, and what it is given. Indexed by enum policy_mount_kind. */
-static const struct {
-    mode_t type;
-    uint64_t attributes;
-} kinds[] = {
-#define CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-    [POLICY_MOUNT_FILE] = {S_IFREG, CLOSED},
-    [POLICY_MOUNT_DIR] = {S_IFDIR, CLOSED},
-    [POLICY_MOUNT_WRITE] = {S_IFDIR, CLOSED & ~(uint64_t)MOUNT_ATTR_RDONLY},
-    [POLICY_MOUNT_SOCKET] = {S_IFSOCK, CLOSED},
-    [POLICY_MOUNT_DEVICE] = {S_IFCHR, CLOSED & ~(uint64_t)MOUNT_ATTR_NODEV},
-    [POLICY_MOUNT_LIBRARY] = {S_IFREG, CLOSED & ~(uint64_t)MOUNT_ATTR_NOEXEC},
-};
-
 /* Reads back what mount_setattr said that it did. The bits are the same as statvfs's but one. */
 static int check_attributes(const char *path, uint64_t wanted)
 {
@@ -117,16 +104,16 @@ static int check_attributes(const char *path, uint64_t wanted)
 
 /* Takes a private copy of the mount at `source`, checks what it is, and only then gives it a place:
  * what was checked is what the worker sees. What may be executed must be root's alone. */
-static int bind_at(enum policy_mount_kind kind, const char *source, const char *target)
+static int bind_at(const struct policy_mount *mount, const char *source, const char *target)
 {
-    struct mount_attr attr = {.attr_set = kinds[kind].attributes};
+    struct mount_attr attr = {.attr_set = mount->flags};
     struct stat status;
     char path[PATH_MAX];
     int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0 || fstat(tree, &status) != 0)
         return -errno;
-    if ((status.st_mode & S_IFMT) != kinds[kind].type ||
-        (kind == POLICY_MOUNT_LIBRARY && !root_alone_writes(&status)))
+    if ((status.st_mode & S_IFMT) != mount->type ||
+        (mount->kind == POLICY_MOUNT_PROGRAM && !root_alone_writes(&status)))
         return -EPERM;
     int result = make_target(path, target, S_ISDIR(status.st_mode));
     if (result == 0 && (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0 ||
@@ -136,51 +123,13 @@ static int bind_at(enum policy_mount_kind kind, const char *source, const char *
     return result == 0 ? check_attributes(path, attr.attr_set) : result;
 }
 
-static int mount_executable(const char *source, const char *target)
+static int bind_program(const struct policy_mount *mount, const char *source, const char *target)
 {
     char real[PATH_MAX];
     if (realpath(source, real) == NULL)
         return -errno;
     int result = check_folders(real);
-    return result == 0 ? bind_at(POLICY_MOUNT_LIBRARY, real, target) : result;
-}
-
-static int mount_library(const char *soname, const char *target)
-{
-    static const char *const folders[] = {"/lib/" CLOISTER_MULTIARCH,
-                                          "/usr/lib/" CLOISTER_MULTIARCH, CLOISTER_LOADER_DIR};
-    int result = -ENOENT;
-    for (size_t i = 0; result == -ENOENT && i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char source[PATH_MAX];
-        snprintf(source, sizeof(source), "%s/%s", folders[i], soname);
-        result = mount_executable(source, target);
-    }
-    return result;
-}
-
-/* The program lies in the launcher's own folder. */
-int program_find(struct launch *launch)
-{
-    ssize_t n = readlink("/proc/self/exe", launch->program, sizeof(launch->program) - 1);
-    if (n < 0)
-        return -errno;
-    size_t folder = (size_t)(strrchr(launch->program, '/') - launch->program) + 1;
-    if (strlen(launch->policy->program) >= sizeof(launch->program) - folder)
-        return -ENAMETOOLONG;
-    strcpy(launch->program + folder, launch->policy->program);
-    return 0;
-}
-
-int root_mount_programs(struct launch *launch)
-{
-    const struct policy *policy = launch->policy;
-    char target[PATH_MAX];
-    snprintf(target, sizeof(target), "/bin/%s", policy->program);
-    int result = mount_executable(launch->program, target);
-    for (size_t i = 0; result == 0 && i < policy->mount_count; i++)
-        if (policy->mounts[i].kind == POLICY_MOUNT_LIBRARY)
-            result = mount_library(policy->mounts[i].source, policy->mounts[i].target);
-    return result;
+    return result == 0 ? bind_at(mount, real, target) : result;
 }
 
 static int mount_new(const struct launch *launch, const struct policy_mount *mounted,
@@ -192,7 +141,7 @@ static int mount_new(const struct launch *launch, const struct policy_mount *mou
     const char *type = proc ? "proc" : "tmpfs";
     if (!proc)
         snprintf(options, sizeof(options), "size=%llu,mode=0700,uid=%u,gid=%u",
-                 (unsigned long long)mounted->size, launch->uid, launch->gid);
+                 (unsigned long long)mounted->size, launch->order.uid, launch->order.gid);
     int result = make_target(path, target, true);
     if (result == 0 && mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0)
         result = -errno;
@@ -209,18 +158,30 @@ static int mount_one(const struct launch *launch, const struct policy_mount *mou
     if (mount->source == NULL)
         return mount_new(launch, mount, target);
     result = expand(source, launch, mount->source);
-    if (result == 0)
-        result = bind_at(mount->kind, source, target);
+    if (result != 0)
+        return result;
+    result = mount->kind == POLICY_MOUNT_PROGRAM ? bind_program(mount, source, target)
+                                                 : bind_at(mount, source, target);
     return result == -ENOENT && mount->optional ? 0 : result;
+}
+
+static int mount_all(const struct launch *launch, bool programs)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < launch->policy->mount_count; i++)
+        if ((launch->policy->mounts[i].kind == POLICY_MOUNT_PROGRAM) == programs)
+            result = mount_one(launch, &launch->policy->mounts[i]);
+    return result;
+}
+
+int root_mount_programs(struct launch *launch)
+{
+    return mount_all(launch, true);
 }
 
 int root_mount_others(struct launch *launch)
 {
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < launch->policy->mount_count; i++)
-        if (launch->policy->mounts[i].kind != POLICY_MOUNT_LIBRARY)
-            result = mount_one(launch, &launch->policy->mounts[i]);
-    return result;
+    return mount_all(launch, false);
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)

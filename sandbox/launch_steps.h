@@ -7,33 +7,17 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
 
+#include "launch.h"
 #include "policy.h"
 
-#define LAUNCH_VARIABLES 4
-#define LAUNCH_WORDS_MAX 16 /* of --argument, and of --cgroup */
-
-/* What the command line says and what was found out about it. */
 struct launch {
+    struct launch_order order;
     const struct policy *policy;
-    unsigned instance;
-    const char *variables[LAUNCH_VARIABLES]; /* in the order of enum policy_variable's bits */
-    const char *root_dir;
-    const char *xauthority;
-    const char *cgroups[LAUNCH_WORDS_MAX + 1];
-    char *arguments[LAUNCH_WORDS_MAX + 2]; /* argv[0] comes last; NULL at the end */
-    unsigned long long descriptors_open;   /* bit i: the policy's descriptor i came along */
-    char program[PATH_MAX];
-    uid_t uid;
-    gid_t gid;
-    int xauthority_fd;
     bool keeps_memlock; /* CAP_IPC_LOCK stays ambient, see policy.memlock */
 };
 
 /* launch_identity.c */
-int account_find(struct launch *launch);
 int xauthority_open(struct launch *launch);
 int limits_apply(struct launch *launch);
 int capabilities_prepare(struct launch *launch); /* before the uid changes */
@@ -41,7 +25,6 @@ int identity_apply(struct launch *launch);
 int capabilities_drop(struct launch *launch); /* after it */
 
 /* launch_root.c */
-int program_find(struct launch *launch); /* before root_begin, which may change the root */
 int root_begin(struct launch *launch);
 int root_mount_programs(struct launch *launch);
 int root_mount_others(struct launch *launch);

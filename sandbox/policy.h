@@ -29,25 +29,34 @@ enum policy_mount_kind {
     POLICY_MOUNT_DEVICE,  /* a device node */
     POLICY_MOUNT_TMPFS,   /* an empty private file system of `size` bytes, owned by the worker */
     POLICY_MOUNT_PROC,    /* a new procfs, subset=pid, hidepid=invisible */
-    POLICY_MOUNT_LIBRARY, /* `source` is a soname, found in the system's library folders */
+    POLICY_MOUNT_PROGRAM, /* the worker's own program or a shared library: may be executed */
 };
 
-/* What Landlock leaves possible below a mount. */
+/*
+ * What Landlock leaves possible below a mount, in the kernel's own bits
+ * (include/uapi/linux/landlock.h of Linux 6.12, LANDLOCK_ACCESS_FS_*), so that nothing has to be
+ * translated when they are applied. Bit 14 is unknown before ABI 3 and left out there.
+ */
 enum policy_right {
-    POLICY_READ = 1 << 0,
-    POLICY_WRITE = 1 << 1,       /* write and truncate existing files */
-    POLICY_CREATE = 1 << 2,      /* make regular files, and rename within a folder */
-    POLICY_REMOVE = 1 << 3,      /* unlink files */
-    POLICY_SOCKETS = 1 << 4,     /* bind sockets */
-    POLICY_DIRECTORIES = 1 << 5, /* make and remove folders */
-    POLICY_EXECUTE = 1 << 6,
+    POLICY_EXECUTE = 1 << 0,
+    POLICY_WRITE = 1 << 1 | 1 << 14,      /* write and truncate existing files */
+    POLICY_READ = 1 << 2 | 1 << 3,        /* read files, list folders */
+    POLICY_DIRECTORIES = 1 << 4 | 1 << 7, /* remove and make folders */
+    POLICY_REMOVE = 1 << 5,               /* unlink files */
+    POLICY_CREATE = 1 << 8,               /* make regular files, and rename within a folder */
+    POLICY_SOCKETS = 1 << 9,              /* bind sockets */
 };
+
+/* What of them a file, a device or a socket can have; the kernel refuses a rule with more. */
+#define POLICY_RIGHTS_OF_A_FILE (POLICY_EXECUTE | POLICY_WRITE | 1 << 2)
 
 struct policy_mount {
     enum policy_mount_kind kind;
     const char *source; /* may begin with ${variable}; NULL for tmpfs and proc */
     const char *target; /* absolute in the private root; may begin with ${variable} */
     uint64_t size;      /* of a tmpfs, bytes */
+    uint32_t type;      /* S_IF* that the source must be; 0 for tmpfs and proc */
+    uint32_t flags;     /* MOUNT_ATTR_* of mount_setattr(2) that it is given */
     uint32_t rights;    /* enum policy_right */
     bool optional;      /* left out if the source does not exist */
 };
@@ -57,13 +66,15 @@ struct policy_limit {
     uint64_t value;
 };
 
-/* The variables that a mount may name; the monitor gives them to the launcher as --set. */
+/* The variables that a mount may name; the monitor tells the launcher what they are (launch.h). */
 enum policy_variable {
     POLICY_VARIABLE_CHANNEL = 1 << 0, /* the instance's channel socket */
     POLICY_VARIABLE_STATE = 1 << 1,   /* the kind's own folder, <state_dir>/<kind> */
     POLICY_VARIABLE_X11 = 1 << 2,     /* the X server's socket, /tmp/.X11-unix/X0 */
     POLICY_VARIABLE_RUNTIME = 1 << 3, /* /run/cloister */
 };
+
+#define POLICY_DESCRIPTORS_MAX 3
 
 struct policy_descriptor {
     const char *name;
@@ -76,7 +87,7 @@ struct policy {
     const char *program; /* file name in the launcher's own folder */
     uint32_t instances;  /* most at one time */
     uint64_t namespaces; /* CLONE_NEW* that the monitor passes to clone3 */
-    uint32_t variables;  /* enum policy_variable: those that must be given */
+    uint32_t variables;  /* enum policy_variable: those that its mounts name */
     bool new_cgroup;     /* the launcher unshares the cgroup namespace, after joining */
 
     uint64_t memory_max;  /* bytes, of the cgroup leaf; 0: none */

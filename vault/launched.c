@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -37,18 +37,11 @@ static void make_folder(const struct launched *vault, const char *name, uid_t ow
 
 void launched_prepare(struct launched *vault)
 {
-    char path[128];
     memset(vault, 0, sizeof *vault);
     strcpy(vault->home, "/tmp/vault_main_test.XXXXXX");
     assert_non_null(mkdtemp(vault->home));
     make_folder(vault, "root", 0);
     make_folder(vault, "state", LAUNCHED_UID);
-    snprintf(path, sizeof path, "%s/passwd", vault->home);
-    FILE *passwd = fopen(path, "w");
-    assert_non_null(passwd);
-    fprintf(passwd, "root:x:0:0::/:/bin/false\ncloister-vault:x:%d:%d::/:/bin/false\n",
-            LAUNCHED_UID, LAUNCHED_UID);
-    assert_int_equal(fclose(passwd), 0);
 }
 
 void launched_remove(struct launched *vault)
@@ -68,42 +61,22 @@ static void need(int good)
         _exit(120);
 }
 
-/* Its own view of the accounts; its mounts are its own already. */
-static void cover_passwd(const struct launched *vault)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/passwd", vault->home);
-    need(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-    need(mount(path, "/etc/passwd", NULL, MS_BIND, NULL) == 0);
-}
-
 static void place(const int from[4])
 {
+    static const int to[4] = {0, 1, 2, LAUNCH_FD_LINK};
     for (int i = 0; i < 4; i++)
         need(fcntl(from[i], F_DUPFD, 200 + i) == 200 + i);
     for (int i = 0; i < 4; i++)
-        need(dup2(200 + i, i) == i);
-    need(close_range(4, ~0U, 0) == 0);
+        need(dup2(200 + i, to[i]) == to[i]);
+    need(close_range(3, LAUNCH_FD_LINK - 1, 0) == 0);
+    need(close_range(LAUNCH_FD_LINK + 1, ~0U, 0) == 0);
 }
 
-static void exec_launcher(const struct launched *vault, const char *socket)
+static void exec_launcher(void)
 {
-    char channel[160], state[160], root[128];
-    snprintf(channel, sizeof channel, "channel=%s", socket);
-    snprintf(state, sizeof state, "state=%s/state", vault->home);
-    snprintf(root, sizeof root, "%s/root", vault->home);
-    const char *arguments[] = {"cloister-launch", "vault", "--root-dir", root, "--set",
-                               channel,           "--set", state,        NULL};
-    char *nothing[] = {NULL};
-    execve(LAUNCHED_PROGRAMS "/cloister-launch", (char *const *)(uintptr_t)arguments, nothing);
+    char name[] = "cloister-launch", *arguments[] = {name, NULL};
+    execve(LAUNCHED_PROGRAMS "/cloister-launch", arguments, arguments + 1);
     _exit(121);
-}
-
-/* Waits until the channel expects it. */
-static void pass_gate(int gate)
-{
-    char byte;
-    need(read(gate, &byte, 1) == 1);
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -115,38 +88,56 @@ static void show_log(const struct launched *vault)
     ssize_t n = read(vault->log, text, sizeof text - 1);
     text[n > 0 ? n : 0] = '\0';
     print_error("the vault's log: %s\n", text);
-    int st=0; pid_t w=waitpid(vault->pid,&st,WNOHANG); print_error("w=%d st=%x\n", (int)w, st); { char c[200]; snprintf(c,sizeof c,"for t in /proc/%d/task/*; do cat $t/comm $t/wchan $t/syscall; echo; done", vault->pid); if(system(c)){} }
+    int st = 0;
+    pid_t w = waitpid(vault->pid, &st, WNOHANG);
+    print_error("w=%d st=%x\n", (int)w, st);
+    {
+        char c[200];
+        snprintf(c, sizeof c,
+                 "for t in /proc/%d/task/*; do cat $t/comm $t/wchan $t/syscall; echo; done",
+                 vault->pid);
+        if (system(c)) {
+        }
+    }
+}
+
+static void send_order(const struct launched *vault, int link, const char *socket)
+{
+    struct launch_order order = {.kind = "vault", .uid = LAUNCHED_UID, .gid = LAUNCHED_UID};
+    const size_t size = sizeof order.paths[0];
+    assert_int_equal(namespaces_read(&order.monitors), 0);
+    snprintf(order.root, sizeof order.root, "%s/root", vault->home);
+    snprintf(order.paths[LAUNCH_CHANNEL], size, "%s", socket);
+    snprintf(order.paths[LAUNCH_STATE], size, "%s/state", vault->home);
+    snprintf(order.paths[LAUNCH_PROGRAM_FILE], size, LAUNCHED_PROGRAMS "/%s", vault_policy.program);
+    assert_int_equal(send(link, &order, sizeof order, 0), sizeof order);
 }
 
 static void spawn(struct launched *vault, const char *socket)
 {
-    int life[2], log[2], status[2], gate[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    assert_true(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0);
-    assert_true(pipe2(status, O_CLOEXEC) == 0 && pipe2(gate, O_CLOEXEC) == 0 && null >= 0);
+    int life[2], log[2], link[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    assert_true(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0 && null >= 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
     struct clone_args args = {.flags = vault_policy.namespaces, .exit_signal = SIGCHLD};
     vault->pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
     assert_true(vault->pid >= 0);
     if (vault->pid == 0) {
-        pass_gate(gate[0]);
-        cover_passwd(vault);
-        place((int[]){life[0], null, log[1], status[1]});
-        exec_launcher(vault, socket);
+        place((int[]){life[0], null, log[1], link[1]});
+        exec_launcher();
     }
-    channel_expect(vault->channel, vault->pid, LAUNCHED_UID);
-    assert_int_equal(write(gate[1], "", 1), 1);
     close(life[0]);
     close(log[1]);
-    close(status[1]);
-    close(gate[0]);
-    close(gate[1]);
+    close(link[1]);
     close(null);
+    channel_expect(vault->channel, vault->pid, LAUNCHED_UID); /* before it goes on */
+    send_order(vault, link[0], socket);
     vault->life = life[1];
     vault->log = log[0];
     struct launch_failure failure;
-    ssize_t n = read(status[0], &failure, sizeof failure);
-    close(status[0]);
+    ssize_t n = read(link[0], &failure, sizeof failure);
+    close(link[0]);
     if (n != 0)
-        fail_msg("the launcher failed at stage %u: %s", failure.stage, strerror(failure.error));
+        fail_msg("the launcher failed at stage %s: %s", failure.stage, strerror(failure.error));
 }
 
 static void receive(struct launched *vault, struct message *message)
@@ -221,7 +212,8 @@ void launched_stop(struct launched *vault)
 {
     close(vault->life);
     int status = wait_for(vault);
-    if(!WIFEXITED(status)) print_error("status %x\n",status);
+    if (!WIFEXITED(status))
+        print_error("status %x\n", status);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }

@@ -14,7 +14,7 @@
 #include "policy.h"
 
 #define DOCUMENT_RULES_MAX   512
-#define DOCUMENT_ENTRIES_MAX 64 /* of mounts, limits, descriptors, shares, libraries, each */
+#define DOCUMENT_ENTRIES_MAX 64 /* of mounts, limits, shares, libraries, each */
 #define DOCUMENT_REASONS_MAX 256
 #define RULE_CONDITIONS_MAX  6 /* a system call has six arguments */
 
@@ -96,7 +96,7 @@ struct document {
     size_t mount_count;
     struct limit_entry limits[DOCUMENT_ENTRIES_MAX];
     size_t limit_count;
-    struct descriptor_entry descriptors[DOCUMENT_ENTRIES_MAX];
+    struct descriptor_entry descriptors[POLICY_DESCRIPTORS_MAX];
     size_t descriptor_count;
     const char *libraries[DOCUMENT_ENTRIES_MAX * 2]; /* sonames */
     size_t library_count;

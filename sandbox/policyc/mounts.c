@@ -15,12 +15,13 @@ struct mount_word {
 };
 
 static const struct mount_word mount_words[] = {
-    {"file", POLICY_MOUNT_FILE, POLICY_READ, NULL},
+    {"file", POLICY_MOUNT_FILE, POLICY_READ &POLICY_RIGHTS_OF_A_FILE, NULL},
     {"dir", POLICY_MOUNT_DIR, POLICY_READ, NULL},
     {"write", POLICY_MOUNT_WRITE, POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_REMOVE,
      "the worker can write to the host"},
     {"socket", POLICY_MOUNT_SOCKET, 0, "the worker can talk to another process"},
-    {"device", POLICY_MOUNT_DEVICE, POLICY_READ | POLICY_WRITE, "the worker reaches a device"},
+    {"device", POLICY_MOUNT_DEVICE, (POLICY_READ | POLICY_WRITE) & POLICY_RIGHTS_OF_A_FILE,
+     "the worker reaches a device"},
     {"tmpfs", POLICY_MOUNT_TMPFS,
      POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_REMOVE | POLICY_DIRECTORIES,
      "the worker can keep files in memory"},

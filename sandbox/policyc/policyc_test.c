@@ -214,16 +214,20 @@ static const char sample[] =
 
 static const char table[] =
     "static const struct policy_mount mounts[] = {\n"
-    "    {POLICY_MOUNT_LIBRARY, \"libextra.so.2\", \"" LIBRARY_DIR
-    "/libextra.so.2\", 0, 0x41, 0},\n"
-    "    {POLICY_MOUNT_LIBRARY, \"libc.so.6\", \"" LIBRARY_DIR "/libc.so.6\", 0, 0x41, 0},\n"
-    "    {POLICY_MOUNT_LIBRARY, \"ld-linux-x86-64.so.2\", \"" LOADER_DIR
-    "/ld-linux-x86-64.so.2\", 0, 0x41, 0},\n"
-    "    {POLICY_MOUNT_PROC, NULL, \"/proc\", 0, 0x1, 0},\n"
-    "    {POLICY_MOUNT_WRITE, \"${state}\", \"/state\", 0, 0x3, 0},\n"
-    "    {POLICY_MOUNT_WRITE, \"/srv\", \"/srv\", 0, 0xf, 0},\n"
-    "    {POLICY_MOUNT_TMPFS, NULL, \"/tmp\", 8388608, 0x2f, 0},\n"
-    "    {POLICY_MOUNT_FILE, \"/etc/hosts\", \"/etc/hosts\", 0, 0x1, 1},\n"
+    /* kind, source, target, size, type, mount attributes, rights, optional */
+    "    {POLICY_MOUNT_PROGRAM, \"${program}\", \"/bin/cloister-sample\", 0, 0100000, 0x7, 0xd, "
+    "0},\n"
+    "    {POLICY_MOUNT_PROGRAM, \"" LIBRARY_DIR "/libextra.so.2\", \"" LIBRARY_DIR
+    "/libextra.so.2\", 0, 0100000, 0x7, 0x5, 0},\n"
+    "    {POLICY_MOUNT_PROGRAM, \"" LIBRARY_DIR "/libc.so.6\", \"" LIBRARY_DIR
+    "/libc.so.6\", 0, 0100000, 0x7, 0x5, 0},\n"
+    "    {POLICY_MOUNT_PROGRAM, \"" LOADER_DIR "/ld-linux-x86-64.so.2\", \"" LOADER_DIR
+    "/ld-linux-x86-64.so.2\", 0, 0100000, 0x7, 0x5, 0},\n"
+    "    {POLICY_MOUNT_PROC, NULL, \"/proc\", 0, 00, 0xe, 0xc, 0},\n"
+    "    {POLICY_MOUNT_WRITE, \"${state}\", \"/state\", 0, 040000, 0xe, 0x400e, 0},\n"
+    "    {POLICY_MOUNT_WRITE, \"/srv\", \"/srv\", 0, 040000, 0xe, 0x412e, 0},\n"
+    "    {POLICY_MOUNT_TMPFS, NULL, \"/tmp\", 8388608, 00, 0xe, 0x41be, 0},\n"
+    "    {POLICY_MOUNT_FILE, \"/etc/hosts\", \"/etc/hosts\", 0, 0100000, 0xf, 0x4, 1},\n"
     "};\n"
     "\n"
     "static const struct policy_limit limits[] = {\n"
@@ -251,7 +255,7 @@ static const char table[] =
     "    .cpu_percent = 50,\n"
     "    .memlock = UINT64_C(1048576),\n"
     "    .mounts = mounts,\n"
-    "    .mount_count = 8,\n"
+    "    .mount_count = 9,\n"
     "    .limits = limits,\n"
     "    .limit_count = 1,\n"
     "    .descriptors = descriptors,\n"
@@ -295,7 +299,7 @@ static void makes_the_filters_description(void **state)
     assert_string_equal(said, "");
     read_output(text, sizeof(text));
     assert_non_null(strstr(text, ".syscalls = 4,"));
-    assert_non_null(strstr(text, "{\"/state\", 0x3, 0},"));
+    assert_non_null(strstr(text, "{\"/state\", 0x400e, 0},"));
     assert_non_null(strstr(text, ".keep_count = 1,"));
     assert_non_null(strstr(text, ".probe = \"/bin/cloister-sample\","));
     assert_null(strstr(text, ".overlay"));

@@ -293,7 +293,9 @@ static void read_descriptor(struct line *line)
             complain(document, line->place, "descriptor %s was named at line %u already", name,
                      document->descriptors[i].place.line);
     dangerous(line, "a descriptor that somebody else opened");
-    if (document->descriptor_count < DOCUMENT_ENTRIES_MAX)
+    if (document->descriptor_count == POLICY_DESCRIPTORS_MAX)
+        complain(document, line->place, "too many descriptors");
+    else
         document->descriptors[document->descriptor_count++] =
             (struct descriptor_entry){line->place, {copy(name), option != NULL}};
 }

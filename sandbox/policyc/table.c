@@ -2,6 +2,8 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 const char *identifier(const struct document *document)
 {
@@ -13,41 +15,61 @@ const char *identifier(const struct document *document)
     return name;
 }
 
+/* What the source of a mount of each kind must be, and what the mount is given. */
+#define CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+static const struct mount_kind {
+    const char *name;
+    unsigned type;
+    unsigned flags;
+} mount_kinds[] = {
+    [POLICY_MOUNT_FILE] = {"POLICY_MOUNT_FILE", S_IFREG, CLOSED},
+    [POLICY_MOUNT_DIR] = {"POLICY_MOUNT_DIR", S_IFDIR, CLOSED},
+    [POLICY_MOUNT_WRITE] = {"POLICY_MOUNT_WRITE", S_IFDIR, CLOSED & ~MOUNT_ATTR_RDONLY},
+    [POLICY_MOUNT_SOCKET] = {"POLICY_MOUNT_SOCKET", S_IFSOCK, CLOSED},
+    [POLICY_MOUNT_DEVICE] = {"POLICY_MOUNT_DEVICE", S_IFCHR, CLOSED & ~MOUNT_ATTR_NODEV},
+    [POLICY_MOUNT_TMPFS] = {"POLICY_MOUNT_TMPFS", 0, CLOSED & ~MOUNT_ATTR_RDONLY},
+    [POLICY_MOUNT_PROC] = {"POLICY_MOUNT_PROC", 0, CLOSED & ~MOUNT_ATTR_RDONLY},
+    [POLICY_MOUNT_PROGRAM] = {"POLICY_MOUNT_PROGRAM", S_IFREG, CLOSED & ~MOUNT_ATTR_NOEXEC},
+};
+
 static void print_mount(const struct policy_mount *mount, FILE *out)
 {
-    static const char *const kinds[] = {
-        [POLICY_MOUNT_FILE] = "POLICY_MOUNT_FILE",
-        [POLICY_MOUNT_DIR] = "POLICY_MOUNT_DIR",
-        [POLICY_MOUNT_WRITE] = "POLICY_MOUNT_WRITE",
-        [POLICY_MOUNT_SOCKET] = "POLICY_MOUNT_SOCKET",
-        [POLICY_MOUNT_DEVICE] = "POLICY_MOUNT_DEVICE",
-        [POLICY_MOUNT_TMPFS] = "POLICY_MOUNT_TMPFS",
-        [POLICY_MOUNT_PROC] = "POLICY_MOUNT_PROC",
-        [POLICY_MOUNT_LIBRARY] = "POLICY_MOUNT_LIBRARY",
-    };
-    fprintf(out, "    {%s, ", kinds[mount->kind]);
+    const struct mount_kind *kind = &mount_kinds[mount->kind];
+    fprintf(out, "    {%s, ", kind->name);
     if (mount->source != NULL)
         fprintf(out, "\"%s\", ", mount->source);
     else
         fprintf(out, "NULL, ");
-    fprintf(out, "\"%s\", %llu, 0x%x, %d},\n", mount->target, (unsigned long long)mount->size,
-            mount->rights, mount->optional);
+    fprintf(out, "\"%s\", %llu, 0%o, 0x%x, 0x%x, %d},\n", mount->target,
+            (unsigned long long)mount->size, kind->type, kind->flags, mount->rights,
+            mount->optional);
 }
 
-/* The loader lies where the binary's PT_INTERP says; libraries where the loader looks first. */
-static void print_library(const char *soname, FILE *out)
+static void print_program(const char *source, const char *target, FILE *out)
 {
-    char target[256];
-    bool loader = strncmp(soname, "ld-linux", 8) == 0;
-    snprintf(target, sizeof(target), "%s/%s", loader ? POLICYC_LOADER_DIR : POLICYC_LIBRARY_DIR,
-             soname);
     struct policy_mount mount = {
-        .kind = POLICY_MOUNT_LIBRARY,
-        .source = soname,
+        .kind = POLICY_MOUNT_PROGRAM,
+        .source = source,
         .target = target,
-        .rights = POLICY_READ | POLICY_EXECUTE,
+        .rights = (POLICY_READ | POLICY_EXECUTE) & POLICY_RIGHTS_OF_A_FILE,
     };
     print_mount(&mount, out);
+}
+
+/* The worker's program, and its libraries where the host has them: the loader where the binary's
+ * PT_INTERP says, the others where the loader looks first. */
+static void print_programs(const struct document *document, FILE *out)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "/bin/%s", document->program.text);
+    print_program("${program}", path, out);
+    for (size_t i = 0; i < document->library_count; i++) {
+        const char *soname = document->libraries[i];
+        bool loader = strncmp(soname, "ld-linux", 8) == 0;
+        snprintf(path, sizeof(path), "%s/%s", loader ? POLICYC_LOADER_DIR : POLICYC_LIBRARY_DIR,
+                 soname);
+        print_program(path, path, out);
+    }
 }
 
 static uint32_t variables_in(const struct document *document)
@@ -75,8 +97,7 @@ static uint32_t variables_in(const struct document *document)
 static void print_lists(const struct document *document, FILE *out)
 {
     fprintf(out, "static const struct policy_mount mounts[] = {\n");
-    for (size_t i = 0; i < document->library_count; i++)
-        print_library(document->libraries[i], out);
+    print_programs(document, out);
     for (size_t i = 0; i < document->mount_count; i++)
         print_mount(&document->mounts[i].mount, out);
     fprintf(out, "};\n\nstatic const struct policy_limit limits[] = {\n");
@@ -109,7 +130,7 @@ void output_table(const struct document *document, FILE *out)
             (unsigned)document->cpu.number);
     fprintf(out, "    .memlock = UINT64_C(%llu),\n", (unsigned long long)document->memlock.number);
     fprintf(out, "    .mounts = mounts,\n    .mount_count = %zu,\n",
-            document->library_count + document->mount_count);
+            1 + document->library_count + document->mount_count);
     fprintf(out, "    .limits = limits,\n    .limit_count = %zu,\n", document->limit_count);
     fprintf(out, "    .descriptors = descriptors,\n    .descriptor_count = %zu,\n",
             document->descriptor_count);

@@ -35,7 +35,7 @@ static struct start start_of(const struct policy *policy, const char *mode, cons
     snprintf(where, sizeof(where), "%s %s %s", starter_other_channel(), starter_x11(),
              starter_runtime());
     return (struct start){
-        .policy = policy, .folder = folder, .arguments = {mode, victim, where, attack}};
+        .policy = policy, .folder = folder, .words = {mode, victim, where, attack}};
 }
 
 static int skips(int error)
@@ -88,10 +88,9 @@ static int refused(const struct policy *policy, const struct attack *attack,
     int status = outcome->wait_status;
     int killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    if (outcome->failure.stage != 0 || code >= HOSTILE_NOT_LOCKED)
+    if (outcome->failure.stage[0] != 0 || code >= HOSTILE_NOT_LOCKED)
         print_message("%s, %s: not locked: %s %s %s\n", policy->kind, attack->name,
-                      launch_stage_name(outcome->failure.stage), strerror(outcome->failure.error),
-                      outcome->log);
+                      outcome->failure.stage, strerror(outcome->failure.error), outcome->log);
     else if (killed || (code != 0 && !strict) || is_permitted(policy->kind, attack->name))
         return 1;
     else

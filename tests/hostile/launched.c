@@ -16,6 +16,7 @@
 #include "hostile.h"
 #include "launched_filter.h"
 #include "lock.h"
+#include "test_words.h"
 
 static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
 {
@@ -56,8 +57,8 @@ static void tell_process(char **argv)
     char folder[64];
     gethostname(host, sizeof(host));
     getrlimit(RLIMIT_NOFILE, &limit);
-    for (int i = 1; argv[i] != NULL; i++)
-        say("argv[%d]: %s", i, argv[i]);
+    say("argv: %s, %s", argv[0], argv[1] == NULL ? "no more" : argv[1]);
+    say("environment: %s", environ[0] == NULL ? "empty" : environ[0]);
     say("uid: %u host: %s nofile: %lu pid: %d", getuid(), host, (unsigned long)limit.rlim_max,
         getpid());
     say("folder: %s", getcwd(folder, sizeof(folder)) ? folder : "none");
@@ -78,8 +79,10 @@ static void try_files(const char *when)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
+    char *words[TEST_WORDS_MAX + 1];
     struct sandbox_report report;
+    if (argc != 1 || test_words(words) != 1)
+        return HOSTILE_BROKEN;
     int error = sandbox_early();
     if (error != 0)
         return HOSTILE_NOT_LOCKED;
@@ -100,7 +103,7 @@ int main(int argc, char **argv)
     say("locked");
     locked_free(large, size);
     char byte;
-    while (strcmp(argv[1], "wait") == 0 && read(0, &byte, 1) > 0)
+    while (strcmp(words[0], "wait") == 0 && read(0, &byte, 1) > 0)
         continue;
     _exit(0);
 }

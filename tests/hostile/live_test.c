@@ -37,7 +37,7 @@ static void start_waiting(struct started *started, char *text, size_t capacity)
     struct start start = {
         .policy = cloister_policies[0],
         .folder = HOSTILE_FOLDER "/probe",
-        .arguments = {"wait", "1", where},
+        .words = {"wait", "1", where},
     };
     starter_start(started, &start);
     starter_read_until(started, "\n", text, capacity);

@@ -25,9 +25,9 @@
 #define FIRST_UID 64100
 #define LEAKED_FD 60
 
-static char home[64];
-static char paths[8][128];
-enum { CHANNEL, OTHER, X11, STATE, RUNTIME, ROOT, PASSWD };
+static char home[48];
+static char paths[6][80];
+enum { CHANNEL, OTHER, X11, STATE, RUNTIME, ROOT };
 
 #define CHECK(expression)                                                                          \
     do {                                                                                           \
@@ -47,31 +47,6 @@ static void listen_at(const char *path)
     CHECK(chmod(path, 0666) == 0 && listen(fd, 64) == 0);
 }
 
-static void write_account(FILE *out, const char *user, unsigned uid, unsigned instance)
-{
-    char suffix[16] = "";
-    if (instance > 0)
-        snprintf(suffix, sizeof(suffix), "-%u", instance);
-    fprintf(out, "%s%s:x:%u:%u::/nonexistent:/usr/sbin/nologin\n", user, suffix, uid, uid);
-}
-
-/* The host's accounts, and one for each policy and instance. */
-static void write_passwd(const char *path)
-{
-    FILE *in = fopen("/etc/passwd", "re");
-    FILE *out = fopen(path, "we");
-    CHECK(in != NULL && out != NULL);
-    char line[512];
-    while (fgets(line, sizeof(line), in) != NULL)
-        if (strncmp(line, "cloister-", 9) != 0)
-            fputs(line, out);
-    for (unsigned i = 0; cloister_policies[i] != NULL; i++)
-        for (unsigned n = 0; n < cloister_policies[i]->instances; n++)
-            write_account(out, cloister_policies[i]->user, FIRST_UID + i + 100 * n, n);
-    fclose(in);
-    CHECK(fclose(out) == 0);
-}
-
 static void make_folder(const char *parent, const char *name, mode_t mode)
 {
     char path[256];
@@ -81,8 +56,7 @@ static void make_folder(const char *parent, const char *name, mode_t mode)
 
 void starter_setup(void)
 {
-    static const char *const names[] = {"channel", "other", "x11",   "state",
-                                        "run",     "root",  "passwd"};
+    static const char *const names[] = {"channel", "other", "x11", "state", "run", "root"};
     snprintf(home, sizeof(home), "/tmp/cloister-hostile.XXXXXX");
     CHECK(mkdtemp(home) != NULL && chmod(home, 0755) == 0);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -95,7 +69,6 @@ void starter_setup(void)
     make_folder(paths[RUNTIME], "chan", 0777);
     make_folder(paths[RUNTIME], "door", 0777);
     make_folder(home, "root", 0700);
-    write_passwd(paths[PASSWD]);
 }
 
 void starter_teardown(void)
@@ -120,9 +93,9 @@ const char *starter_home(void)
     return home;
 }
 
-unsigned starter_uid(size_t i)
+unsigned starter_uid(size_t i, unsigned instance)
 {
-    return FIRST_UID + (unsigned)i;
+    return FIRST_UID + (unsigned)i + 100 * instance;
 }
 
 const char *starter_runtime(void)
@@ -130,21 +103,11 @@ const char *starter_runtime(void)
     return paths[RUNTIME];
 }
 
-/* In the child: its own view of the accounts. */
-static void cover_passwd(const struct start *start)
-{
-    if ((start->less & CLONE_NEWNS) != 0)
-        return; /* this would be the host's view */
-    CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-    CHECK(mount(paths[PASSWD], "/etc/passwd", NULL, MS_BIND, NULL) == 0);
-}
-
-/* In the child: 0 to 3 as launch.h says, and something harmless for each descriptor of the policy.
- */
-static void place_descriptors(const struct policy *policy, int life, int log, int status)
+/* In the child: what launch.h says, and something harmless for each descriptor of the policy. */
+static void place_descriptors(const struct policy *policy, int life, int log, int link)
 {
     int null = open("/dev/null", O_RDWR);
-    int from[4] = {life, null, log, status};
+    int from[4] = {life, null, log, link};
     for (int i = 0; i < 4; i++)
         CHECK(fcntl(from[i], F_DUPFD, 200 + i) == 200 + i);
     for (size_t i = 0; i < policy->descriptor_count; i++) {
@@ -152,11 +115,14 @@ static void place_descriptors(const struct policy *policy, int life, int log, in
         int fd = memfd_create(name, 0);
         CHECK(fd >= 0 && write(fd, name, strlen(name)) > 0 && dup2(fd, 300 + (int)i) >= 0);
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         CHECK(dup2(200 + i, i) == i);
     for (size_t i = 0; i < policy->descriptor_count; i++)
         CHECK(dup2(300 + (int)i, LAUNCH_FD_FIRST + (int)i) >= 0);
-    CHECK(close_range(LAUNCH_FD_FIRST + (unsigned)policy->descriptor_count, ~0U, 0) == 0);
+    CHECK(dup2(203, LAUNCH_FD_LINK) == LAUNCH_FD_LINK);
+    CHECK(close_range(LAUNCH_FD_FIRST + (unsigned)policy->descriptor_count, LAUNCH_FD_LINK - 1,
+                      0) == 0);
+    CHECK(close_range(LAUNCH_FD_LINK + 1, ~0U, 0) == 0);
     /* What a careless starter would leave: the launcher must close it. */
     int leak = open("/etc/shadow", O_RDONLY);
     CHECK(leak >= 0 && dup2(leak, LEAKED_FD) == LEAKED_FD && close(leak) == 0);
@@ -173,46 +139,62 @@ static void enter_outer(const struct start *start)
 
 static void exec_launcher(const struct start *start)
 {
-    static const char *const names[] = {"channel", "state", "x11", "runtime"};
-    static const int values[] = {CHANNEL, STATE, X11, RUNTIME};
-    char sets[4][192];
     char launcher[512];
-    const char *argv[40] = {launcher, start->policy->kind, "--root-dir", paths[ROOT]};
-    size_t n = 4;
-    snprintf(launcher, sizeof(launcher), "%s/cloister-launch", start->folder);
-    for (size_t i = 0; i < 4; i++) {
-        snprintf(sets[i], sizeof(sets[i]), "%s=%s", names[i], paths[values[i]]);
-        argv[n++] = "--set";
-        argv[n++] = sets[i];
-    }
-    for (size_t i = 0; start->options[i] != NULL; i++)
-        argv[n++] = start->options[i];
-    for (size_t i = 0; start->arguments[i] != NULL; i++) {
-        argv[n++] = "--argument";
-        argv[n++] = start->arguments[i];
-    }
+    char *arguments[] = {launcher, NULL};
     char *none[] = {NULL};
+    snprintf(launcher, sizeof(launcher), "%s/cloister-launch", start->folder);
     CHECK(setgroups(1, (gid_t[]){4}) == 0); /* likewise */
     if (start->spoil != NULL)
         start->spoil();
     enter_outer(start);
-    execve(launcher, (char *const *)(uintptr_t)argv, none);
+    execve(launcher, arguments, none);
     CHECK(!"the launcher cannot be executed");
+}
+
+static void send_order(int link, const struct start *start)
+{
+    static const int values[] = {[LAUNCH_CHANNEL] = CHANNEL,
+                                 [LAUNCH_STATE] = STATE,
+                                 [LAUNCH_X11] = X11,
+                                 [LAUNCH_RUNTIME] = RUNTIME};
+    size_t i = 0;
+    while (cloister_policies[i] != NULL && cloister_policies[i] != start->policy)
+        i++;
+    struct launch_order order = {.uid = starter_uid(i, start->instance),
+                                 .gid = starter_uid(i, start->instance)};
+    CHECK(namespaces_read(&order.monitors) == 0);
+    snprintf(order.kind, sizeof(order.kind), "%s", start->policy->kind);
+    snprintf(order.root, sizeof(order.root), "%s", paths[ROOT]);
+    for (size_t n = 0; n < sizeof(values) / sizeof(values[0]); n++)
+        snprintf(order.paths[n], sizeof(order.paths[n]), "%s", paths[values[n]]);
+    snprintf(order.paths[LAUNCH_PROGRAM_FILE], sizeof(order.paths[0]), "%s/%s", start->folder,
+             start->policy->program);
+    if (start->change != NULL)
+        start->change(&order);
+    CHECK(send(link, &order, sizeof(order) - start->cut, MSG_NOSIGNAL) > 0);
+}
+
+static void write_words(int life, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        CHECK(write(life, *words, strlen(*words) + 1) > 0);
+    CHECK(write(life, "", 1) == 1);
 }
 
 void starter_start(struct started *out, const struct start *start)
 {
     int life[2];
     int log[2];
-    int status[2];
+    int link[2];
     CHECK(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0 &&
-          pipe2(status, O_CLOEXEC) == 0);
+          socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == 0);
     int pidfd = -1;
     struct clone_args args = {
         .flags = CLONE_PIDFD | (start->policy->namespaces & ~start->less),
         .pidfd = (uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
+    write_words(life[1], start->words);
     if (start->dead_parent) {
         close(life[1]);
         life[1] = -1;
@@ -221,14 +203,14 @@ void starter_start(struct started *out, const struct start *start)
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     CHECK(pid >= 0);
     if (pid == 0) {
-        cover_passwd(start);
-        place_descriptors(start->policy, life[0], log[1], status[1]);
+        place_descriptors(start->policy, life[0], log[1], link[1]);
         exec_launcher(start);
     }
     close(life[0]);
     close(log[1]);
-    close(status[1]);
-    *out = (struct started){pid, pidfd, life[1], log[0], status[0]};
+    close(link[1]);
+    send_order(link[0], start);
+    *out = (struct started){pid, pidfd, life[1], log[0], link[0]};
 }
 
 void starter_read_until(struct started *started, const char *word, char *out, size_t capacity)
@@ -248,7 +230,7 @@ void starter_read_until(struct started *started, const char *word, char *out, si
 void starter_finish(struct started *started, struct outcome *outcome)
 {
     *outcome = (struct outcome){.wait_status = 0};
-    ssize_t n = read(started->status, &outcome->failure, sizeof(outcome->failure));
+    ssize_t n = read(started->link, &outcome->failure, sizeof(outcome->failure));
     CHECK(n == 0 || n == (ssize_t)sizeof(outcome->failure));
     struct pollfd gone = {.fd = started->pidfd, .events = POLLIN};
     if (poll(&gone, 1, STARTER_WAIT_MS) == 0)
@@ -263,7 +245,7 @@ void starter_finish(struct started *started, struct outcome *outcome)
     if (started->life >= 0)
         close(started->life);
     close(started->log);
-    close(started->status);
+    close(started->link);
     close(started->pidfd);
 }
 

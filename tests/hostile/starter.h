@@ -1,7 +1,6 @@
 /*
  * Starts a worker as the monitor does (clone3 into the policy's namespaces, then cloister-launch),
- * for tests that put hostile code into it. The host is not changed: accounts come from a copy of
- * /etc/passwd that only the started child sees.
+ * for tests that put hostile code into it. The host is not changed.
  *
  * A failed step prevents the test and aborts it with a message.
  */
@@ -18,9 +17,14 @@
 
 struct start {
     const struct policy *policy;
-    const char *folder;       /* holds cloister-launch and the program */
-    const char *arguments[6]; /* the worker's argv from 1, NULL at the end */
-    const char *options[8];   /* more of the launcher's command line, NULL at the end */
+    const char *folder; /* holds cloister-launch and the program */
+    /* What the worker reads from its life pipe (test_words.h), since it has no arguments. NULL at
+     * the end. */
+    const char *words[6];
+    /* Changes the order before it is sent, or NULL. */
+    void (*change)(struct launch_order *order);
+    size_t cut; /* bytes that are left out at the order's end */
+    unsigned instance;
     /* What goes wrong in the child just before the launcher is executed, or NULL. */
     void (*spoil)(void);
     bool dead_parent; /* the life pipe has no writer */
@@ -35,16 +39,16 @@ struct started {
     int pidfd;
     int life; /* closing it ends the worker */
     int log;
-    int status;
+    int link;
 };
 
 struct outcome {
-    struct launch_failure failure; /* stage 0: the launcher succeeded */
+    struct launch_failure failure; /* stage "": the launcher succeeded */
     int wait_status;               /* of waitpid(2); SIGKILL after STARTER_WAIT_MS */
     char log[4096];                /* what the worker wrote to its log, terminated */
 };
 
-/* Makes the folder with sockets, state and accounts; once per test program. */
+/* Makes the folder with sockets and state; once per test program. */
 void starter_setup(void);
 void starter_teardown(void);
 
@@ -56,8 +60,8 @@ const char *starter_runtime(void);
 
 /* A folder of the test's own, which is removed with the others. */
 const char *starter_home(void);
-/* The uid of the account of policy number `i`, instance 0. */
-unsigned starter_uid(size_t i);
+/* The uid that instance `instance` of policy number `i` gets. */
+unsigned starter_uid(size_t i, unsigned instance);
 
 void starter_start(struct started *out, const struct start *start);
 

@@ -2,7 +2,7 @@
  * A worker that turns hostile. Built once per policy (HOSTILE_FILTER, HOSTILE_HEADER), with the
  * shipped worker's filter, and started by the shipped launcher under the shipped policy.
  *
- *   argv: MODE VICTIM "OTHER_CHANNEL X11 RUNTIME" [ATTACK]
+ *   test_words.h: MODE VICTIM "OTHER_CHANNEL X11 RUNTIME" [ATTACK]
  *
  * MODE "lock" locks fully, "spoil-..." does first what the lock must notice, "files" stops before
  * the filter, so that the other layers stand alone, "wait" locks, tells its report and waits for
@@ -26,6 +26,7 @@
 #include "attacks.h"
 #include "hostile.h"
 #include "lock.h"
+#include "test_words.h"
 
 #define THREADS 3
 
@@ -138,24 +139,27 @@ static int split(char *text, struct attack_target *target, const char **runtime)
 
 int main(int argc, char **argv)
 {
+    char *words[TEST_WORDS_MAX + 1];
+    (void)argv;
     if (argc == 2)
         return 0; /* the attack "execve itself" has succeeded */
-    if (argc < 4)
+    int count = test_words(words);
+    if (argc != 1 || count < 3)
         return HOSTILE_BROKEN;
     struct sandbox_report report;
     const char *runtime = NULL;
-    struct attack_target target = {.victim = atoi(argv[2])};
-    int result = split(argv[3], &target, &runtime);
+    struct attack_target target = {.victim = atoi(words[1])};
+    int result = split(words[2], &target, &runtime);
     if (result == 0)
-        result = lock(argv[1], runtime, &report);
+        result = lock(words[0], runtime, &report);
     if (result != 0)
         _exit(result);
-    if (argc < 5) {
+    if (count < 4) {
         result = tell(&report);
-        if (strcmp(argv[1], "wait") == 0)
+        if (strcmp(words[0], "wait") == 0)
             wait_forever(NULL);
         _exit(result);
     }
-    const struct attack *attack = attack_find(argv[4]);
+    const struct attack *attack = attack_find(words[3]);
     _exit(attack == NULL ? HOSTILE_BROKEN : -attack->run(&target));
 }
