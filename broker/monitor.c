@@ -219,6 +219,13 @@ static void on_launcher(struct monitor *monitor, uint32_t place)
     }
 }
 
+static void on_log(struct monitor *monitor, uint32_t place)
+{
+    int *log = &monitor->children[place].fd[MONITOR_LOG];
+    if (*log >= 0 && !monitor_relay_log(*log))
+        monitor_close(log);
+}
+
 static void on_exit_of(struct monitor *monitor, uint32_t place)
 {
     struct monitor_child *child = &monitor->children[place];
@@ -228,6 +235,8 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
         info.si_pid == 0)
         return;
     on_launcher(monitor, place);
+    for (int i = 0; i < 64; i++) /* the broker's last words: as much as a pipe holds at most */
+        on_log(monitor, place);
     log_info("%s (pid %d) %s %d", child->order.kind, info.si_pid,
              info.si_code == CLD_EXITED ? "exited with status" : "was ended by signal",
              info.si_status);
@@ -329,10 +338,8 @@ static int start_broker(struct monitor *monitor)
         monitor_close(&monitor->link);
         return result;
     }
-    monitor->log = child->fd[MONITOR_LOG];
-    child->fd[MONITOR_LOG] = -1;
     watch(monitor, monitor->link, EVENT(ON_LINK, 0));
-    watch(monitor, monitor->log, EVENT(ON_LOG, 0));
+    watch(monitor, child->fd[MONITOR_LOG], EVENT(ON_LOG, MONITOR_BROKER_CHILD));
     watch_child(monitor, MONITOR_BROKER_CHILD);
     monitor_child_release(child);
     return 0;
@@ -346,19 +353,9 @@ static bool anything_runs(const struct monitor *monitor)
     return false;
 }
 
-static void on_log(struct monitor *monitor, uint32_t place)
-{
-    if (monitor->log >= 0 && !monitor_relay_log(monitor))
-        monitor_close(&monitor->log);
-    (void)place;
-}
-
 /* Everything has ended: clean up, and wait before the next broker. */
 static void ended(struct monitor *monitor)
 {
-    for (int i = 0; i < 64; i++) /* its last words: as much as a pipe holds at most */
-        on_log(monitor, 0);
-    monitor_close(&monitor->log);
     monitor_clean_runtime(&monitor->host, false);
     uint64_t now = now_ms();
     if (now - monitor->started_ms >= HEALTHY_MS)
@@ -415,7 +412,7 @@ int monitor_run(struct monitor *monitor)
 {
     for (uint32_t i = 0; i <= MONITOR_SLOTS; i++)
         memset(monitor->children[i].fd, 0xff, sizeof monitor->children[i].fd); /* -1 */
-    monitor->link = monitor->log = -1;
+    monitor->link = -1;
     monitor->signals = open_signals();
     monitor->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (monitor->signals < 0 || monitor->epoll < 0)

@@ -32,3 +32,16 @@ cloister_test(cgroup LIBS monitor_reader)
 cloister_fuzz(config LIBS monitor_reader)
 cloister_fuzz(mounts LIBS monitor_reader)
 cloister_fuzz(monitor_message LIBS monitor_core)
+
+# The lines that run as root, counted and bounded: what cloisterd and cloister-launch are made of.
+# Not the monitor's reader, which is not root, nor log_relay.c, which cloisterd does not link.
+set(root_files ${MONITOR_SOURCES})
+foreach(part monitor_core logging launch_parts landlock namespaces)
+  get_target_property(folder ${part} SOURCE_DIR)
+  get_target_property(sources ${part} SOURCES)
+  list(TRANSFORM sources PREPEND ${folder}/)
+  list(APPEND root_files ${sources})
+endforeach()
+list(REMOVE_ITEM root_files ${CMAKE_SOURCE_DIR}/logging/log_relay.c)
+add_test(NAME root-lines COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test/root_lines.py
+  $<TARGET_FILE:cloisterd> ${root_files})

@@ -27,9 +27,7 @@ struct monitor {
     bool last; /* do not start the broker again */
     uint64_t deadline_ms, started_ms;
     uint32_t broker_starts, failures; /* in a row */
-    int epoll, signals, session_watch, link, log;
-    char log_line[1024];
-    size_t log_used;
+    int epoll, signals, session_watch, link;
 };
 
 /*
@@ -56,7 +54,9 @@ int monitor_connect(const char *path);
 /* Tells the service manager (sd_notify(3)), if there is one at `path`. */
 void monitor_notify(const char *path, const char *text);
 
-/* Relays what the broker wrote to its log: whole lines, printable bytes only. False at its end. */
-bool monitor_relay_log(struct monitor *monitor);
+/* Relays one write of the broker's to its log, which is at most PIPE_BUF bytes (pipe2(2),
+ * O_DIRECT): printable bytes and whole lines only, so that it can neither reach a terminal nor
+ * begin a line of the monitor's. False at its end. */
+bool monitor_relay_log(int log);
 
 #endif

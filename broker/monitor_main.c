@@ -149,12 +149,13 @@ static int run(struct monitor *monitor)
 
 int main(int argc, char **argv)
 {
-    static struct monitor monitor = {.policies = cloister_policies};
+    static struct monitor monitor;
     struct options options;
     int status = argc < 1 ? EXIT_USAGE : parse(&options, argv);
     if (status != GO_ON)
         return status;
     log_setup("cloisterd", !isatty(STDERR_FILENO));
+    monitor.policies = cloister_policies;
     monitor.notify = getenv("NOTIFY_SOCKET"); /* the text stays when the environment is cleared */
     if (!options.check && (geteuid() != 0 || shed() != 0)) {
         log_error("%s", geteuid() != 0 ? "has to be started by root" : "cannot clean the process");

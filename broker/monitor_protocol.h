@@ -15,7 +15,7 @@
  * used in that slot, binds the instance's channel at monitor_channel_path(), and sends START.
  *   START ->  STARTED (the child exists and waits; now the broker knows the pid and uid that it
  *             will accept on the channel) or REFUSED (nothing was started, the slot is free again)
- *   RELEASE ->  the child goes on into cloister-launch and the worker
+ *   RELEASE ->  the child, which is cloister-launch by now, goes on and becomes the worker
  *   LAUNCH_FAILED: the launcher could not apply the policy; EXITED follows
  *   EXITED: the process is gone and reaped; the slot is free. Sent exactly once for every STARTED.
  * KILL may be sent at any time after START; EXITED follows. A RELEASE or KILL that crosses EXITED

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -117,19 +118,18 @@ void monitor_notify(const char *path, const char *text)
     monitor_close(&fd);
 }
 
-bool monitor_relay_log(struct monitor *monitor)
+bool monitor_relay_log(int log)
 {
-    char text[512];
-    ssize_t got = read(monitor->log, text, sizeof text);
-    for (ssize_t i = 0; i < got; i++) {
-        /* the broker has escaped what workers wrote; here only the terminal is kept safe from it */
-        bool end = text[i] == '\n' || monitor->log_used == sizeof monitor->log_line - 1;
-        char c = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
-        monitor->log_line[monitor->log_used++] = end ? '\n' : c;
-        if (end) {
-            (void)!write(STDERR_FILENO, monitor->log_line, monitor->log_used);
-            monitor->log_used = 0;
-        }
-    }
-    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+    char text[PIPE_BUF + 1];
+    ssize_t got = read(log, text, PIPE_BUF);
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR);
+    /* the broker has escaped what workers wrote; here only the terminal is kept safe from it */
+    for (ssize_t i = 0; i < got; i++)
+        if ((text[i] < ' ' || text[i] > '~') && text[i] != '\n')
+            text[i] = '?';
+    if (text[got - 1] != '\n')
+        text[got++] = '\n';
+    (void)!write(STDERR_FILENO, text, (size_t)got);
+    return true;
 }

@@ -44,13 +44,13 @@ static void fill_order(struct launch_order *order, const struct monitor_host *ho
                               .cookie_gid = session->gid == AGENT_UID_NONE ? NOBODY : session->gid};
     put(order->kind, sizeof order->kind, "%s", policy->kind);
     put(order->root, sizeof order->root, "%s/root", agent->runtime_dir);
-    put(order->paths[LAUNCH_PROGRAM_FILE], size, "%s/%s", host->programs, policy->program);
-    put(order->paths[LAUNCH_STATE], size, "%s/%s", agent->state_dir, policy->kind);
-    put(order->paths[LAUNCH_RUNTIME], size, "%s", agent->runtime_dir);
-    put(order->paths[LAUNCH_X11], size, "/tmp/.X11-unix/X%u",
+    put(order->paths[POLICY_BASE_PROGRAM], size, "%s/%s", host->programs, policy->program);
+    put(order->paths[POLICY_BASE_STATE], size, "%s/%s", agent->state_dir, policy->kind);
+    put(order->paths[POLICY_BASE_RUNTIME], size, "%s", agent->runtime_dir);
+    put(order->paths[POLICY_BASE_X11], size, "/tmp/.X11-unix/X%u",
         (unsigned)strtoul(session->display + 1, NULL, 10));
-    if (monitor_channel_path(order->paths[LAUNCH_CHANNEL], size, agent->runtime_dir, start->slot,
-                             start->generation) != 0)
+    if (monitor_channel_path(order->paths[POLICY_BASE_CHANNEL], size, agent->runtime_dir,
+                             start->slot, start->generation) != 0)
         abort();
     memcpy(order->cookies, host->reading.cookies, sizeof order->cookies);
 }
@@ -129,7 +129,7 @@ static int clone_child(struct monitor_child *out, const struct monitor_host *hos
                        uint64_t namespaces, const struct monitor_start *start)
 {
     int life[2] = {-1, -1}, log[2] = {-1, -1}, link[2] = {-1, -1}, wanted[WANTED_FDS];
-    int result = pipe2(life, O_CLOEXEC) != 0 || pipe2(log, O_CLOEXEC) != 0 ||
+    int result = pipe2(life, O_CLOEXEC) != 0 || pipe2(log, O_CLOEXEC | O_DIRECT) != 0 ||
                          fcntl(log[0], F_SETFL, O_NONBLOCK) != 0 ||
                          socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) != 0
                      ? -errno
@@ -191,7 +191,7 @@ static enum monitor_reason prepare(struct monitor_child *out, const struct monit
 {
     const struct reader_account *account =
         monitor_account(host, start->row, start->instance, policy);
-    const char *state = out->order.paths[LAUNCH_STATE];
+    const char *state = out->order.paths[POLICY_BASE_STATE];
     errno = 0;
     if (!account)
         return MONITOR_REASON_NO_USER;

@@ -21,7 +21,7 @@
 
 enum slot_state {
     SLOT_FREE,
-    SLOT_WAITING, /* started, at its gate */
+    SLOT_WAITING, /* started, waits for its order */
     SLOT_RUNNING, /* released */
 };
 
@@ -49,7 +49,7 @@ enum monitor_action {
     MONITOR_DO_NOTHING,
     MONITOR_DO_START,   /* decision.slot is taken now; monitor_table_free it if starting fails */
     MONITOR_DO_REFUSE,  /* decision.reason */
-    MONITOR_DO_RELEASE, /* open the gate of decision.slot */
+    MONITOR_DO_RELEASE, /* send the order of decision.slot */
     MONITOR_DO_KILL,    /* kill the process of decision.slot */
     MONITOR_DO_READY,
     MONITOR_DO_END_BROKER, /* it broke the protocol */

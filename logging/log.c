@@ -5,13 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static const char *log_name = "cloister";
 static int log_with_priority;
 static int log_level = LOG_DEBUG;
-static int log_syslog = -1;
 
 void log_setup(const char *name, int with_priority)
 {
@@ -22,11 +20,6 @@ void log_setup(const char *name, int with_priority)
 void log_set_level(int level)
 {
     log_level = level;
-}
-
-void log_set_syslog(int fd)
-{
-    log_syslog = fd;
 }
 
 size_t log_escape_text(char *out, size_t capacity, const char *text, size_t length, bool backslash)
@@ -73,13 +66,8 @@ void log_emit(int priority, const char *who, const char *text)
         if (write(STDERR_FILENO, line, used) < 0)
             errno = 0;
     }
-    if (log_syslog >= 0) {
-        n = snprintf(line, sizeof(line), "<%d>cloister[%d]: %s: %s", LOG_DAEMON | LOG_PRI(priority),
-                     (int)getpid(), who, text);
-        if (n > 0)
-            send(log_syslog, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1,
-                 MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
+    if (log_copy)
+        log_copy(priority, who, text);
     errno = saved;
 }
 

@@ -1,9 +1,30 @@
 /* For the broker alone: nothing of it is linked into what runs as root. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "log_emit.h"
+
+static int log_syslog = -1;
+
+void log_set_syslog(int fd)
+{
+    log_syslog = fd;
+}
+
+void log_copy(int priority, const char *who, const char *text)
+{
+    char line[LOG_LINE_MAX];
+    if (log_syslog < 0)
+        return;
+    int n = snprintf(line, sizeof(line), "<%d>cloister[%d]: %s: %s", LOG_DAEMON | LOG_PRI(priority),
+                     (int)getpid(), who, text);
+    if (n > 0)
+        send(log_syslog, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1,
+             MSG_DONTWAIT | MSG_NOSIGNAL);
+}
 
 void log_relay(const char *who, int pid, const char *text, size_t length)
 {

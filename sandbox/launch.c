@@ -92,7 +92,7 @@ static int leave_all(const struct launch *launch, int ruleset, int abi)
     int result = 0;
     for (size_t i = 0; result == 0 && i < launch->policy->mount_count; i++) {
         const struct policy_mount *mount = &launch->policy->mounts[i];
-        result = expand(path, launch, mount->target);
+        result = expand(path, launch, mount->target_base, mount->target);
         if (result == 0)
             result = landlock_leave(ruleset, abi, path, mount->rights);
         if (result == -ENOENT && mount->optional)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "namespaces.h"
+#include "policy.h"
 
 #define LAUNCH_XAUTHORITY_MAX 65536
 #define LAUNCH_STAGE_MAX      16
@@ -29,24 +30,13 @@
 #define LAUNCH_FD_FIRST 3  /* the policy's descriptor 0 */
 #define LAUNCH_FD_LINK  99 /* out of the way of the policy's */
 
-/* What the policy's ${variables} are. The first four in the order of enum policy_variable's bits.
- */
-enum launch_path {
-    LAUNCH_CHANNEL,
-    LAUNCH_STATE,
-    LAUNCH_X11,
-    LAUNCH_RUNTIME,
-    LAUNCH_PROGRAM_FILE, /* ${program}, the worker's */
-    LAUNCH_PATHS,
-};
-
 /* All that a launch needs to know beside the constant policies. Both ends of the link are built
  * from one tree and run on one machine; every text ends in NUL. */
 struct launch_order {
-    char kind[16];              /* of the policy */
-    uint32_t uid, gid;          /* the instance's account, not root's */
-    struct namespaces monitors; /* those that the launcher must have left */
-    char paths[LAUNCH_PATHS][320];
+    char kind[16];                 /* of the policy */
+    uint32_t uid, gid;             /* the instance's account, not root's */
+    struct namespaces monitors;    /* those that the launcher must have left */
+    char paths[POLICY_BASES][320]; /* what the policy's paths begin with; the first is empty */
     char root[80];       /* an existing folder of root's to build the private root on; nothing is
                             written into it, since it is covered by a tmpfs */
     uint32_t cookie_uid; /* whose file system rights the cookie files are opened with */

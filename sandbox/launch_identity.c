@@ -104,11 +104,8 @@ int limits_apply(struct launch *launch)
 {
     const struct policy *policy = launch->policy;
     struct rlimit memlock = {policy->memlock, policy->memlock};
-    int result = setrlimit(RLIMIT_MEMLOCK, &memlock) == 0 ? 0 : -errno;
-    if (result == -EPERM) {
-        launch->keeps_memlock = true;
-        result = limit_apply(RLIMIT_MEMLOCK, policy->memlock);
-    }
+    launch->keeps_memlock = setrlimit(RLIMIT_MEMLOCK, &memlock) != 0;
+    int result = launch->keeps_memlock ? limit_apply(RLIMIT_MEMLOCK, policy->memlock) : 0;
     for (size_t i = 0; result == 0 && i < policy->limit_count; i++)
         result = limit_apply(policy->limits[i].resource, policy->limits[i].value);
     return result;

@@ -35,17 +35,9 @@ static int check_folders(const char *file)
     return 0;
 }
 
-int expand(char *out, const struct launch *launch, const char *path)
+int expand(char *out, const struct launch *launch, enum policy_base base, const char *path)
 {
-    static const char *const names[LAUNCH_PATHS] = {"${channel}", "${state}", "${x11}",
-                                                    "${runtime}", "${program}"};
-    const char *value = "";
-    for (size_t i = 0; i < LAUNCH_PATHS; i++)
-        if (strncmp(path, names[i], strlen(names[i])) == 0) {
-            value = launch->order.paths[i];
-            path += strlen(names[i]);
-        }
-    int n = snprintf(out, PATH_MAX, "%s%s", value, path);
+    int n = snprintf(out, PATH_MAX, "%s%s", launch->order.paths[base], path);
     return n < 0 || n >= PATH_MAX || out[0] != '/' ? -EINVAL : 0;
 }
 
@@ -152,12 +144,12 @@ static int mount_one(const struct launch *launch, const struct policy_mount *mou
 {
     char source[PATH_MAX];
     char target[PATH_MAX];
-    int result = expand(target, launch, mount->target);
+    int result = expand(target, launch, mount->target_base, mount->target);
     if (result != 0)
         return result;
     if (mount->source == NULL)
         return mount_new(launch, mount, target);
-    result = expand(source, launch, mount->source);
+    result = expand(source, launch, mount->source_base, mount->source);
     if (result != 0)
         return result;
     result = mount->kind == POLICY_MOUNT_PROGRAM ? bind_program(mount, source, target)

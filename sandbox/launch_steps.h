@@ -29,7 +29,7 @@ int root_begin(struct launch *launch);
 int root_mount_programs(struct launch *launch);
 int root_mount_others(struct launch *launch);
 int root_enter(struct launch *launch);
-/* Writes `path` with its variable replaced into `out` (PATH_MAX bytes). */
-int expand(char *out, const struct launch *launch, const char *path);
+/* Writes `path` behind what `base` stands for into `out` (PATH_MAX bytes); it must be absolute. */
+int expand(char *out, const struct launch *launch, enum policy_base base, const char *path);
 
 #endif

@@ -50,10 +50,23 @@ enum policy_right {
 /* What of them a file, a device or a socket can have; the kernel refuses a rule with more. */
 #define POLICY_RIGHTS_OF_A_FILE (POLICY_EXECUTE | POLICY_WRITE | 1 << 2)
 
+/* What a path begins with: nothing, or what the monitor tells the launcher (launch.h). */
+enum policy_base {
+    POLICY_BASE_NONE,
+    POLICY_BASE_CHANNEL, /* ${channel} */
+    POLICY_BASE_STATE,
+    POLICY_BASE_X11,
+    POLICY_BASE_RUNTIME,
+    POLICY_BASE_PROGRAM, /* the worker's program; only in what policyc itself adds */
+    POLICY_BASES,
+};
+
 struct policy_mount {
     enum policy_mount_kind kind;
-    const char *source; /* may begin with ${variable}; NULL for tmpfs and proc */
-    const char *target; /* absolute in the private root; may begin with ${variable} */
+    enum policy_base source_base;
+    const char *source; /* behind its base; NULL for tmpfs and proc */
+    enum policy_base target_base;
+    const char *target; /* behind its base: absolute in the private root */
     uint64_t size;      /* of a tmpfs, bytes */
     uint32_t type;      /* S_IF* that the source must be; 0 for tmpfs and proc */
     uint32_t flags;     /* MOUNT_ATTR_* of mount_setattr(2) that it is given */

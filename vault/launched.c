@@ -107,9 +107,9 @@ static void send_order(const struct launched *vault, int link, const char *socke
     const size_t size = sizeof order.paths[0];
     assert_int_equal(namespaces_read(&order.monitors), 0);
     snprintf(order.root, sizeof order.root, "%s/root", vault->home);
-    snprintf(order.paths[LAUNCH_CHANNEL], size, "%s", socket);
-    snprintf(order.paths[LAUNCH_STATE], size, "%s/state", vault->home);
-    snprintf(order.paths[LAUNCH_PROGRAM_FILE], size, LAUNCHED_PROGRAMS "/%s", vault_policy.program);
+    snprintf(order.paths[POLICY_BASE_CHANNEL], size, "%s", socket);
+    snprintf(order.paths[POLICY_BASE_STATE], size, "%s/state", vault->home);
+    snprintf(order.paths[POLICY_BASE_PROGRAM], size, LAUNCHED_PROGRAMS "/%s", vault_policy.program);
     assert_int_equal(send(link, &order, sizeof order, 0), sizeof order);
 }
 

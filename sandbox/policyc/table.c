@@ -32,17 +32,36 @@ static const struct mount_kind {
     [POLICY_MOUNT_PROGRAM] = {"POLICY_MOUNT_PROGRAM", S_IFREG, CLOSED & ~MOUNT_ATTR_NOEXEC},
 };
 
+/* Prints a path as its base and the rest. */
+static void print_path(const char *path, FILE *out)
+{
+    static const struct {
+        const char *text;
+        const char *name;
+    } bases[] = {
+        {"${channel}", "POLICY_BASE_CHANNEL"}, {"${state}", "POLICY_BASE_STATE"},
+        {"${x11}", "POLICY_BASE_X11"},         {"${runtime}", "POLICY_BASE_RUNTIME"},
+        {"${program}", "POLICY_BASE_PROGRAM"},
+    };
+    for (size_t i = 0; path != NULL && i < sizeof(bases) / sizeof(bases[0]); i++)
+        if (strncmp(path, bases[i].text, strlen(bases[i].text)) == 0) {
+            fprintf(out, "%s, \"%s\", ", bases[i].name, path + strlen(bases[i].text));
+            return;
+        }
+    if (path == NULL)
+        fprintf(out, "POLICY_BASE_NONE, NULL, ");
+    else
+        fprintf(out, "POLICY_BASE_NONE, \"%s\", ", path);
+}
+
 static void print_mount(const struct policy_mount *mount, FILE *out)
 {
     const struct mount_kind *kind = &mount_kinds[mount->kind];
     fprintf(out, "    {%s, ", kind->name);
-    if (mount->source != NULL)
-        fprintf(out, "\"%s\", ", mount->source);
-    else
-        fprintf(out, "NULL, ");
-    fprintf(out, "\"%s\", %llu, 0%o, 0x%x, 0x%x, %d},\n", mount->target,
-            (unsigned long long)mount->size, kind->type, kind->flags, mount->rights,
-            mount->optional);
+    print_path(mount->source, out);
+    print_path(mount->target, out);
+    fprintf(out, "%llu, 0%o, 0x%x, 0x%x, %d},\n", (unsigned long long)mount->size, kind->type,
+            kind->flags, mount->rights, mount->optional);
 }
 
 static void print_program(const char *source, const char *target, FILE *out)

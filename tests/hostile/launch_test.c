@@ -126,12 +126,12 @@ static void make_gid_root(struct launch_order *order)
 
 static void make_state_relative(struct launch_order *order)
 {
-    strcpy(order->paths[LAUNCH_STATE], "state");
+    strcpy(order->paths[POLICY_BASE_STATE], "state");
 }
 
 static void leave_state_out(struct launch_order *order)
 {
-    order->paths[LAUNCH_STATE][0] = 0;
+    order->paths[POLICY_BASE_STATE][0] = 0;
 }
 
 static void wrong_orders_are_refused(void **state)

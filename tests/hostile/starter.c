@@ -153,10 +153,6 @@ static void exec_launcher(const struct start *start)
 
 static void send_order(int link, const struct start *start)
 {
-    static const int values[] = {[LAUNCH_CHANNEL] = CHANNEL,
-                                 [LAUNCH_STATE] = STATE,
-                                 [LAUNCH_X11] = X11,
-                                 [LAUNCH_RUNTIME] = RUNTIME};
     size_t i = 0;
     while (cloister_policies[i] != NULL && cloister_policies[i] != start->policy)
         i++;
@@ -165,9 +161,11 @@ static void send_order(int link, const struct start *start)
     CHECK(namespaces_read(&order.monitors) == 0);
     snprintf(order.kind, sizeof(order.kind), "%s", start->policy->kind);
     snprintf(order.root, sizeof(order.root), "%s", paths[ROOT]);
-    for (size_t n = 0; n < sizeof(values) / sizeof(values[0]); n++)
-        snprintf(order.paths[n], sizeof(order.paths[n]), "%s", paths[values[n]]);
-    snprintf(order.paths[LAUNCH_PROGRAM_FILE], sizeof(order.paths[0]), "%s/%s", start->folder,
+    snprintf(order.paths[POLICY_BASE_CHANNEL], sizeof(order.paths[0]), "%s", paths[CHANNEL]);
+    snprintf(order.paths[POLICY_BASE_STATE], sizeof(order.paths[0]), "%s", paths[STATE]);
+    snprintf(order.paths[POLICY_BASE_X11], sizeof(order.paths[0]), "%s", paths[X11]);
+    snprintf(order.paths[POLICY_BASE_RUNTIME], sizeof(order.paths[0]), "%s", paths[RUNTIME]);
+    snprintf(order.paths[POLICY_BASE_PROGRAM], sizeof(order.paths[0]), "%s/%s", start->folder,
              start->policy->program);
     if (start->change != NULL)
         start->change(&order);
@@ -231,7 +229,8 @@ void starter_finish(struct started *started, struct outcome *outcome)
 {
     *outcome = (struct outcome){.wait_status = 0};
     ssize_t n = read(started->link, &outcome->failure, sizeof(outcome->failure));
-    CHECK(n == 0 || n == (ssize_t)sizeof(outcome->failure));
+    /* A reset: the launcher was ended before it took its order. */
+    CHECK(n == 0 || n == (ssize_t)sizeof(outcome->failure) || (n < 0 && errno == ECONNRESET));
     struct pollfd gone = {.fd = started->pidfd, .events = POLLIN};
     if (poll(&gone, 1, STARTER_WAIT_MS) == 0)
         CHECK(kill(started->pid, SIGKILL) == 0);
