@@ -268,13 +268,12 @@ static void on_session(struct monitor *monitor, uint32_t place)
 {
     (void)place;
     static const struct reader_task task = {.config = -1, .sysfs = -1, .board = -1};
-    static struct agent_session before;
     struct reading *reading = &monitor->host.reading;
     const struct agent_session *session = &reading->config.agent.session;
     char events[4096];
     while (read(monitor->session_watch, events, sizeof events) > 0)
         ;
-    before = *session;
+    const struct agent_session before = *session;
     if (reader_run(reading, &task, monitor->policies) != 0 ||
         memcmp(&before, session, sizeof before) == 0)
         return;

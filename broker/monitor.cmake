@@ -19,6 +19,10 @@ set(MONITOR_SOURCES ${MONITOR_ROOT})
 list(TRANSFORM MONITOR_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 cloister_program(cloisterd SOURCES ${MONITOR_SOURCES}
   LIBS monitor_reader monitor_core namespaces policies)
+# What --version adds.
+set(MONITOR_BUILD
+  "CLOISTER_BUILD=\"$<$<BOOL:${CLOISTER_SANITIZE}>: (sanitizer build, not for use)>\"")
+target_compile_definitions(cloisterd PRIVATE ${MONITOR_BUILD})
 add_subdirectory(test)
 
 cloister_test(config LIBS monitor_reader)

@@ -15,12 +15,6 @@
 #include "session.h"
 #include "trusted.h"
 
-#ifdef CLOISTER_SANITIZE
-#define BUILD " (sanitizer build, not for use)"
-#else
-#define BUILD ""
-#endif
-
 enum { EXIT_USAGE = 1, EXIT_CONFIG = 2, EXIT_RUNNING = 3, EXIT_SETUP = 4, GO_ON = -1 };
 
 static const char help[] =
@@ -62,7 +56,7 @@ static int parse(struct options *out, char **argv)
         else if (strcmp(*at, "--help") == 0)
             return fputs(help, stdout) < 0;
         else if (strcmp(*at, "--version") == 0)
-            return puts("cloisterd " CLOISTER_VERSION BUILD) < 0;
+            return puts("cloisterd " CLOISTER_VERSION CLOISTER_BUILD) < 0;
         else if (strcmp(*at, "--foreground") != 0) {
             fprintf(stderr, "cloisterd: what is \"%s\"? try --help\n", *at);
             return EXIT_USAGE;

@@ -31,15 +31,18 @@ put(char *out, size_t capacity, const char *format, ...)
         abort();
 }
 
-/* All but the account. The launcher uses of it what its policy names. */
+/* The launcher uses of it what its policy names. */
 static void fill_order(struct launch_order *order, const struct monitor_host *host,
-                       const struct policy *policy, const struct monitor_start *start)
+                       const struct policy *policy, const struct monitor_start *start,
+                       const struct reader_account *account)
 {
     const struct agent_config *agent = &host->reading.config.agent;
     const struct agent_session *session = &agent->session;
     const size_t size = sizeof order->paths[0];
     *order =
-        (struct launch_order){.monitors = host->namespaces,
+        (struct launch_order){.uid = account->uid,
+                              .gid = account->gid,
+                              .monitors = host->namespaces,
                               .cookie_uid = session->uid,
                               .cookie_gid = session->gid == AGENT_UID_NONE ? NOBODY : session->gid};
     put(order->kind, sizeof order->kind, "%s", policy->kind);
@@ -195,8 +198,7 @@ static enum monitor_reason prepare(struct monitor_child *out, const struct monit
     errno = 0;
     if (!account)
         return MONITOR_REASON_NO_USER;
-    out->order.uid = account->uid;
-    out->order.gid = account->gid;
+    fill_order(&out->order, host, policy, start, account);
     if (monitor_program_check(host, "cloister-launch") != 0 ||
         monitor_program_check(host, policy->program) != 0)
         return MONITOR_REASON_EXECUTABLE;
@@ -213,7 +215,6 @@ enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monito
                                   const struct policy *policy, const struct monitor_start *start)
 {
     monitor_child_forget(out);
-    fill_order(&out->order, host, policy, start);
     enum monitor_reason reason = prepare(out, host, policy, start);
     int error = reason ? 0 : -clone_child(out, host, policy->namespaces, start);
     if (error == 0)
