@@ -191,6 +191,23 @@ static void take_down(struct broker *b, struct supervised *w)
     peer_end(b, peer);
 }
 
+static const char *refusal_words(uint32_t reason)
+{
+    static const char *const words[] = {
+        [MONITOR_REASON_UNKNOWN_KIND] = "it has no policy",
+        [MONITOR_REASON_OFF] = "the configuration switches it off",
+        [MONITOR_REASON_TOO_MANY] = "as many as its policy allows are running",
+        [MONITOR_REASON_RATE] = "it was started too often",
+        [MONITOR_REASON_STOPPING] = "the agent is stopping",
+        [MONITOR_REASON_NO_USER] = "its account is missing, or shared with another",
+        [MONITOR_REASON_CGROUP] = "its control group could not be made",
+        [MONITOR_REASON_EXECUTABLE] = "its program is missing, or others than root could change it",
+        [MONITOR_REASON_SYSTEM] = "a system call failed",
+    };
+    return reason < sizeof(words) / sizeof(words[0]) && words[reason] ? words[reason]
+                                                                      : "for a reason unknown here";
+}
+
 void supervisor_refused(struct broker *b, const struct monitor_message *m)
 {
     struct supervised *w = instance_of(b, m);
@@ -208,8 +225,8 @@ void supervisor_refused(struct broker *b, const struct monitor_message *m)
         wait = LAST_RETRY_MS;
         break;
     default:
-        snprintf(w->reason, sizeof(w->reason), "the monitor refused to start it: reason %u%s%s",
-                 m->reason, m->code ? ": " : "", m->code ? strerror(m->code) : "");
+        snprintf(w->reason, sizeof(w->reason), "the monitor did not start it: %s%s%s",
+                 refusal_words(m->reason), m->code ? ": " : "", m->code ? strerror(m->code) : "");
         log_error("%s: %s", w->name, w->reason);
         wait = backoff_next(&w->backoff, broker_random());
     }
