@@ -29,7 +29,7 @@ static int read_exporter(struct lws *wsi, uint8_t out[PROOF_EXPORTER_BYTES])
                : -EPROTO;
 }
 
-static void read_address(struct lws *wsi, char out[RATE_ADDRESS_MAX])
+void peer_address(struct lws *wsi, char out[RATE_ADDRESS_MAX])
 {
     static const char mapped[] = "::ffff:";
     char text[RATE_ADDRESS_MAX] = "";
@@ -42,7 +42,8 @@ int peer_open(struct peer *p, struct lws *wsi, const struct session_env *env)
 {
     uint8_t exporter[PROOF_EXPORTER_BYTES];
     p->wsi = wsi;
-    read_address(wsi, p->address);
+    peer_address(wsi, p->address);
+    rate_network(p->network, p->address);
     int result = read_exporter(wsi, exporter);
     if (result) {
         log_warning("%s: no channel binding", p->address);

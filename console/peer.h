@@ -20,7 +20,7 @@ struct peer {
     struct peer *next, **back; /* the server's list */
     struct lws *wsi;
     struct session *session;
-    char address[RATE_ADDRESS_MAX];
+    char address[RATE_ADDRESS_MAX], network[RATE_ADDRESS_MAX];
     uint8_t *data; /* the message under way */
     size_t length, capacity;
     uint64_t bytes_heard; /* from the socket, by OpenSSL's count */
@@ -28,6 +28,9 @@ struct peer {
     bool close_sent;
     bool stopped; /* reading, because answers pile up */
 };
+
+/* The address of a connection's peer as text; "" if it is gone. */
+void peer_address(struct lws *wsi, char out[RATE_ADDRESS_MAX]);
 
 /* Begins a session on an upgraded connection whose peer (zeroed memory of lws) is `p`. 0 or
  * -errno. */

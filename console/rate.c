@@ -11,7 +11,7 @@ void rate_init(struct rate *r, uint32_t burst, uint64_t interval_ms)
     r->interval_ms = interval_ms;
 }
 
-static void key_of(char out[RATE_ADDRESS_MAX], const char *address)
+void rate_network(char *out, const char *address)
 {
     uint8_t bytes[16];
     snprintf(out, RATE_ADDRESS_MAX, "%s", address);
@@ -36,7 +36,7 @@ static int find(const struct rate *r, const char *key)
 uint32_t rate_wait_ms(const struct rate *r, const char *address, uint64_t mono_ms)
 {
     char key[RATE_ADDRESS_MAX];
-    key_of(key, address);
+    rate_network(key, address);
     int i = find(r, key);
     uint64_t full = (uint64_t)(r->burst - 1) * r->interval_ms;
     if (i < 0 || r->slots[i].empty_at_ms <= mono_ms + full)
@@ -47,7 +47,7 @@ uint32_t rate_wait_ms(const struct rate *r, const char *address, uint64_t mono_m
 void rate_count(struct rate *r, const char *address, uint64_t mono_ms)
 {
     char key[RATE_ADDRESS_MAX];
-    key_of(key, address);
+    rate_network(key, address);
     int i = find(r, key);
     if (i < 0) {
         i = 0;

@@ -25,6 +25,12 @@ struct rate {
 void rate_init(struct rate *r, uint32_t burst, uint64_t interval_ms);
 
 /*
+ * What an address counts as, into `out` of RATE_ADDRESS_MAX bytes: IPv6 by its /64, which is what
+ * one subscriber has.
+ */
+void rate_network(char *out, const char *address);
+
+/*
  * How many milliseconds `address` must wait before it may fail again; 0 if it may now. IPv6
  * addresses count by their /64, which is what one subscriber has.
  */

@@ -11,6 +11,7 @@
 #include "certificate.h"
 #include "clocks.h"
 #include "exit_status.h"
+#include "handshakes.h"
 #include "log.h"
 #include "peer.h"
 #include "state_folder.h"
@@ -33,6 +34,7 @@ struct server {
     struct rate enroll_rate;
     struct lws_context *context;
     lws_sorted_usec_list_t timer;
+    struct handshakes handshakes;
     struct peer *peers;
     uint32_t version; /* of the database, as last seen */
     uint64_t expire_at_ms, stop_at_ms;
@@ -83,7 +85,7 @@ static void limit_strangers(const struct server *server, const struct peer *newc
             continue;
         oldest = p;
         everywhere++;
-        if (strcmp(p->address, newcomer->address) == 0) {
+        if (strcmp(p->network, newcomer->network) == 0) {
             oldest_here = p;
             here++;
         }
@@ -99,6 +101,7 @@ static void limit_strangers(const struct server *server, const struct peer *newc
 
 static int on_established(struct server *server, struct lws *wsi, struct peer *p)
 {
+    handshakes_end(wsi);
     if (peer_open(p, wsi, &server->env) != 0)
         return -1;
     p->next = server->peers;
@@ -177,13 +180,27 @@ static int configure_tls(const struct server *server, SSL_CTX *tls)
     return SSL_CTX_set_min_proto_version(tls, lowest) == 1 ? 0 : -1;
 }
 
-/* Requests without our subprotocol end up here: a WebSocket without it, or plain HTTP. */
+static void on_accepted(struct server *server, struct lws *wsi)
+{
+    char address[RATE_ADDRESS_MAX];
+    peer_address(wsi, address);
+    handshakes_begin(&server->handshakes, wsi, address, clocks_mono_ms());
+}
+
+/* What is no WebSocket of ours yet. Requests without our subprotocol end up here: a WebSocket
+ * without it, or plain HTTP. */
 static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                          size_t length)
 {
     (void)in;
     (void)length;
     switch (reason) {
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        on_accepted(server_of(wsi), wsi);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        handshakes_end(wsi);
+        return 0;
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         return configure_tls(server_of(wsi), user);
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
@@ -251,6 +268,7 @@ static void on_timer(lws_sorted_usec_list_t *timer)
         next = p->next;
         peer_tick(p, mono_ms);
     }
+    handshakes_tick(&server->handshakes, mono_ms);
     housekeeping(server, mono_ms);
     lws_sul_schedule(server->context, 0, &server->timer, on_timer, TICK_MS * LWS_US_PER_MS);
 }
@@ -329,6 +347,7 @@ static int prepare(struct server *server)
     server->uploads.max_bundle_bytes = c->max_bundle_bytes;
     server->uploads.quota_bytes = c->quota_bytes;
     rate_init(&server->enroll_rate, ENROLL_BURST, ENROLL_DRAIN_MS);
+    server->handshakes.connections = c->connections;
     server->env = (struct session_env){
         .uploads = &server->uploads,
         .console_name = c->title[0] ? c->title : c->hosts[0],

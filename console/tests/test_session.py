@@ -1,6 +1,7 @@
 """Connecting, authenticating, enrolling, approving, revoking (docs/wire.md, "Session")."""
 
 import os
+import select
 import socket
 import time
 import unittest
@@ -291,6 +292,26 @@ class Strangers(ConsoleTest):
         self.assertEqual(answer["type"], "bundle_aborted")
         for a in agents:
             a.close()
+
+
+class HalfOpen(ConsoleTest):
+    limits = "connections = 200\n"
+
+    def test_those_who_only_hold_on_shut_nobody_out(self):
+        """Many more sockets than connections, none of which says a word."""
+        held = [socket.create_connection(("127.0.0.1", self.console.port)) for _ in range(400)]
+        self.addCleanup(lambda: [s.close() for s in held])
+        a = self.console.agent(timeout=5)
+        self.assertEqual(a.authenticate()["state"], "unenrolled")
+
+        def alive():
+            return len(held) - len(select.select(held, [], [], 0)[0])
+        wait_for(lambda: alive() <= 32, 5)  # an address that holds many has a second for each
+        held += [socket.create_connection(("127.0.0.1", self.console.port)) for _ in range(8)]
+        time.sleep(1.5)  # 32 of them are no crowd: they keep their ten seconds
+        self.assertGreater(alive(), 8)
+        b = self.console.agent(timeout=5)
+        self.assertEqual(b.authenticate()["state"], "unenrolled")
 
 
 class Full(ConsoleTest):
