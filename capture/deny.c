@@ -49,8 +49,8 @@ static void take_attributes(struct x11 *x11, struct deny_window *window, const s
 {
     xcb_get_window_attributes_reply_t *reply =
         xcb_get_window_attributes_reply(x11->connection, asked->attributes, NULL);
-    window->shown = reply != NULL && reply->map_state == XCB_MAP_STATE_VIEWABLE &&
-                    reply->_class == XCB_WINDOW_CLASS_INPUT_OUTPUT;
+    window->mapped = reply != NULL && reply->map_state == XCB_MAP_STATE_VIEWABLE;
+    window->shown = window->mapped && reply->_class == XCB_WINDOW_CLASS_INPUT_OUTPUT;
     window->override_redirect = reply != NULL && reply->override_redirect;
     free(reply);
 }

@@ -47,6 +47,8 @@ bool deny_scan_allows(const struct deny_scan *scan, xcb_window_t window);
  */
 #define DENY_LINGER_MS   1000U
 #define DENY_TRACKED_MAX 128U
+#define DENY_UNKNOWN_MAX 128U
+#define DENY_SIZES_MAX   256U
 
 struct deny_place {
     xcb_window_t window; /* a child of the root; 0: it has left this place at `left_ms` */
@@ -59,6 +61,17 @@ struct deny_track {
     bool overflow; /* more than fit; until `overflow_ms` + DENY_LINGER_MS everything is blanked */
     uint64_t overflow_ms;
     struct deny_place places[DENY_TRACKED_MAX];
+    /* Mapped, and no scan has seen them since. What leaves the screen without having been looked at
+     * may have been denied: its place is blanked too, and everything if that is not known. */
+    size_t unknown_count;
+    bool unknown_overflow;
+    xcb_window_t unknown[DENY_UNKNOWN_MAX];
+    /* Where children of the root were last put, the latest of them. */
+    size_t next_size;
+    struct deny_size {
+        xcb_window_t window;
+        struct rectangle rectangle;
+    } sizes[DENY_SIZES_MAX];
 };
 
 /* Takes over what a scan has found. */

@@ -12,7 +12,8 @@ struct deny_window {
     xcb_window_t transient_for;
     bool transient; /* has WM_TRANSIENT_FOR */
     bool override_redirect;
-    bool shown; /* viewable, with pixels */
+    bool mapped;
+    bool shown; /* mapped, viewable, with pixels */
     bool denied;
     bool holds_denied;          /* of a top: it or a window below it is denied */
     struct rectangle rectangle; /* of a top, border included */

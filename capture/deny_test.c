@@ -207,6 +207,120 @@ static void the_place_stays_blank_for_a_moment(void **state)
     assert_int_equal(test_engine_pixel(&test, 150, 100), PUBLIC);
 }
 
+static struct deny_track track;
+static struct blank_list blank;
+
+static void say(uint8_t type, xcb_window_t window, int16_t x, uint64_t now_ms)
+{
+    union {
+        xcb_generic_event_t any;
+        xcb_create_notify_event_t create;
+        xcb_configure_notify_event_t configure;
+        xcb_map_notify_event_t map;
+        xcb_unmap_notify_event_t unmap;
+    } event = {.any = {.response_type = type}};
+    if (type == XCB_CREATE_NOTIFY)
+        event.create = (xcb_create_notify_event_t){
+            .response_type = type, .window = window, .x = x, .y = 20, .width = 30, .height = 40};
+    else if (type == XCB_CONFIGURE_NOTIFY)
+        event.configure = (xcb_configure_notify_event_t){
+            .response_type = type, .window = window, .x = x, .y = 20, .width = 30, .height = 40};
+    else if (type == XCB_MAP_NOTIFY)
+        event.map.window = window;
+    else
+        event.unmap.window = window;
+    assert_int_equal(deny_track_event(&track, &event.any, now_ms), type == XCB_MAP_NOTIFY);
+}
+
+static void look_at_blank(uint64_t now_ms)
+{
+    memset(&blank, 0, sizeof(blank));
+    deny_track_blank(&track, &blank, now_ms);
+}
+
+/* Between two scans a window comes and goes: nobody knows whether it was denied. */
+static void what_was_not_looked_at_is_blanked(void **state)
+{
+    (void)state;
+    memset(&track, 0, sizeof(track));
+    say(XCB_CREATE_NOTIFY, 7, 10, 1000);
+    say(XCB_MAP_NOTIFY, 7, 0, 1000);
+    say(XCB_CONFIGURE_NOTIFY, 7, 200, 1010);
+    say(XCB_UNMAP_NOTIFY, 7, 0, 1020);
+    look_at_blank(1030);
+    assert_false(blank.everything);
+    assert_int_equal(blank.count, 2);
+    assert_int_equal(blank.rectangles[0].x, 10);
+    assert_int_equal(blank.rectangles[1].x, 200);
+    assert_int_equal(blank.rectangles[1].height, 40);
+    look_at_blank(1020 + DENY_LINGER_MS);
+    assert_int_equal(blank.count, 0);
+    for (unsigned i = 0; i < 2 * DENY_TRACKED_MAX; i++) {
+        say(XCB_MAP_NOTIFY, 7, 0, 2500);
+        say(XCB_UNMAP_NOTIFY, 7, 0, 2500);
+    }
+    look_at_blank(2510);
+    assert_false(blank.everything);
+    assert_int_equal(blank.count, 1);
+    /* It was there before capture was: where, is not known. */
+    say(XCB_MAP_NOTIFY, 8, 0, 3000);
+    look_at_blank(3000);
+    assert_false(blank.everything);
+    say(XCB_UNMAP_NOTIFY, 8, 0, 3010);
+    look_at_blank(3020);
+    assert_true(blank.everything);
+    look_at_blank(3010 + DENY_LINGER_MS);
+    assert_false(blank.everything);
+    /* More than can be remembered. */
+    for (xcb_window_t window = 100; window <= 100 + DENY_UNKNOWN_MAX; window++)
+        say(XCB_MAP_NOTIFY, window, 0, 5000);
+    say(XCB_UNMAP_NOTIFY, 100 + DENY_UNKNOWN_MAX, 0, 5010);
+    look_at_blank(5020);
+    assert_true(blank.everything);
+}
+
+/* What a scan has seen is not blanked when it goes, unless it is denied. */
+static void what_was_looked_at_is_known(void **state)
+{
+    (void)state;
+    struct pattern_list patterns = {.count = 1, .patterns = {"Vault*"}};
+    struct test_window window = a_window(PUBLIC, "Editor");
+    struct deny_scan *scan;
+    memset(&track, 0, sizeof(track));
+    xcb_window_t id = test_display_window(&test.display, &window);
+    say(XCB_MAP_NOTIFY, id, 0, 1000);
+    say(XCB_MAP_NOTIFY, id + 100000, 0, 1000); /* has gone, which is told later */
+    assert_int_equal(deny_scan_new(&scan), 0);
+    assert_int_equal(deny_scan_read(scan, test.x11, &patterns), X11_OK);
+    deny_track_scan(&track, scan, 1010);
+    deny_scan_free(scan);
+    say(XCB_UNMAP_NOTIFY, id, 0, 1020);
+    look_at_blank(1030);
+    assert_false(blank.everything);
+    assert_int_equal(blank.count, 0);
+    say(XCB_UNMAP_NOTIFY, id + 100000, 0, 1040);
+    look_at_blank(1050);
+    assert_true(blank.everything);
+}
+
+/* However often windows are mapped, the tree is not read more than five times a second. */
+static void maps_without_end_share_scans(void **state)
+{
+    (void)state;
+    struct test_window window = a_window(PUBLIC, "Editor");
+    xcb_window_t id = test_display_window(&test.display, &window);
+    uint64_t begun = clock_ms();
+    uint32_t before = engine_scans(test.engine);
+    while (clock_ms() - begun < 1000) {
+        unmap(id);
+        xcb_map_window(test.display.painter, id);
+        test_display_sync(&test.display);
+        assert_int_equal(engine_run(test.engine), ENGINE_OK);
+    }
+    uint64_t took = clock_ms() - begun;
+    assert_in_range(engine_scans(test.engine) - before, 1, took / 200 + 1);
+}
+
 static void too_many_windows_deny_everything(void **state)
 {
     (void)state;
@@ -259,6 +373,9 @@ int main(void)
         ON_XVFB(menus_of_a_denied_client_are_denied),
         ON_XVFB(the_frame_around_a_denied_window_is_denied),
         ON_XVFB(the_place_stays_blank_for_a_moment),
+        cmocka_unit_test(what_was_not_looked_at_is_blanked),
+        ON_XVFB(what_was_looked_at_is_known),
+        ON_XVFB(maps_without_end_share_scans),
         ON_XVFB(too_many_windows_deny_everything),
         ON_XVFB(works_under_a_window_manager),
     };

@@ -17,6 +17,8 @@
 #define GRAB_TRIES 4U
 /* A server that is stopped for a while by another client must not use up the budget of minutes. */
 #define WAITED_MAX_US 50000U
+/* Maps within this time share one scan: any client can map windows without end. */
+#define SCAN_EVERY_MS 200U
 /* Beside enum engine_outcome, within this file: the desktop did not hold still. */
 #define GIVEN_UP 100
 
@@ -29,6 +31,8 @@ struct engine {
     struct deny_scan *before, *after;
     struct deny_track track;
     struct blank_list blank;
+    uint32_t scans;
+    uint64_t scanned_ms; /* when windows were last looked at */
     struct budget cpu, bytes;
     struct trigger pending; /* kind 0: none */
     uint32_t pending_merged;
@@ -177,6 +181,8 @@ static int scan(struct engine *engine, struct deny_scan *into)
     if (engine->deny.count == 0)
         return X11_OK;
     int outcome = deny_scan_read(into, engine->x11, &engine->deny);
+    engine->scans++;
+    engine->scanned_ms = clock_ms();
     if (outcome == X11_OK) {
         deny_track_scan(&engine->track, into, clock_ms());
         deny_scan_blank(into, &engine->blank);
@@ -332,11 +338,25 @@ static uint64_t budget_wait(const struct engine *engine, uint64_t now_ms)
     return one > other ? one : other;
 }
 
-/* Learns where denied windows are now, before the next frame needs to know where they were. Within
- * the budget, since any client can map windows without end. */
+static uint64_t until(uint64_t deadline_ms, uint64_t now_ms)
+{
+    return deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+}
+
+/* In how many ms the windows are looked at again; UINT64_MAX: not before one is mapped. */
+static uint64_t scan_wait(const struct engine *engine, uint64_t now_ms)
+{
+    if (!engine->scan_due || engine->deny.count == 0)
+        return UINT64_MAX;
+    uint64_t wait = budget_wait(engine, now_ms);
+    uint64_t pause = until(engine->scanned_ms + SCAN_EVERY_MS, now_ms);
+    return wait > pause ? wait : pause;
+}
+
+/* Learns where denied windows are now, before the next frame needs to know where they were. */
 static int follow_windows(struct engine *engine)
 {
-    if (!engine->scan_due || engine->deny.count == 0 || budget_wait(engine, clock_ms()) > 0)
+    if (scan_wait(engine, clock_ms()) > 0)
         return ENGINE_OK;
     uint64_t start = clock_us(CLOCK_MONOTONIC);
     engine->scan_due = false;
@@ -383,11 +403,6 @@ int engine_run(struct engine *engine)
     return outcome;
 }
 
-static uint64_t until(uint64_t deadline_ms, uint64_t now_ms)
-{
-    return deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-}
-
 int engine_timeout_ms(const struct engine *engine)
 {
     uint64_t now = clock_ms(), wait = UINT64_MAX, one;
@@ -395,8 +410,9 @@ int engine_timeout_ms(const struct engine *engine)
         wait = until(engine->resume_ms, now);
     if (ring_records(engine->ring) > 0 && (one = until(ring_expires_ms(engine->ring), now)) < wait)
         wait = one;
-    bool due = engine->pending.kind != 0 || (engine->scan_due && engine->deny.count > 0);
-    if (due && (one = budget_wait(engine, now)) < wait)
+    if (engine->pending.kind != 0 && (one = budget_wait(engine, now)) < wait)
+        wait = one;
+    if ((one = scan_wait(engine, now)) < wait)
         wait = one;
     return wait == UINT64_MAX ? -1 : wait > INT_MAX ? INT_MAX : (int)wait;
 }
@@ -434,6 +450,11 @@ void engine_status(const struct engine *engine, struct engine_status *out)
                                   .merged = engine->merged,
                                   .forgotten = engine->forgotten,
                                   .suspended = suspended(engine)};
+}
+
+uint32_t engine_scans(const struct engine *engine)
+{
+    return engine->scans;
 }
 
 const struct engine_cost *engine_cost(const struct engine *engine)

@@ -93,6 +93,9 @@ struct ring *engine_ring(struct engine *engine);
  * uses it wipes it. */
 uint8_t *engine_scratch(struct engine *engine, size_t *capacity);
 void engine_status(const struct engine *engine, struct engine_status *out);
+
+/* How often the windows were looked at for the deny list, so far; for the tests. */
+uint32_t engine_scans(const struct engine *engine);
 const struct engine_cost *engine_cost(const struct engine *engine);
 
 #endif

@@ -41,7 +41,7 @@ enum x11_event_kind {
     X11_EVENT_TRIGGER = 1,
     X11_EVENT_MONITORS = 2, /* size, place or number of monitors may have changed */
     X11_EVENT_SAVER = 3,    /* the screen saver began or ended */
-    X11_EVENT_WINDOW = 4,   /* a child of the root was mapped, unmapped, moved or destroyed */
+    X11_EVENT_WINDOW = 4,   /* a child of the root was made, mapped, unmapped, moved or destroyed */
 };
 
 struct x11_event {

@@ -98,6 +98,7 @@ static bool translate(struct x11 *x11, const xcb_generic_event_t *event, struct 
         if (((const xcb_configure_notify_event_t *)event)->window == x11->root)
             out->kind = X11_EVENT_MONITORS;
         return true;
+    case XCB_CREATE_NOTIFY:
     case XCB_MAP_NOTIFY:
     case XCB_UNMAP_NOTIFY:
     case XCB_DESTROY_NOTIFY:
