@@ -39,7 +39,6 @@ static void remove_folder(void)
 {
     char path[48];
     unlink(door_path);
-    unlink(endpoint);
     snprintf(path, sizeof path, "%s/door", folder);
     rmdir(path);
     rmdir(folder);
@@ -57,7 +56,6 @@ const char *hostile_agent_folder(const char *name, enum ipc_peer peer)
     snprintf(path, sizeof path, "%s/door", folder);
     must(mkdir(path, 0700) == 0);
     snprintf(door_path, sizeof door_path, "%s/%s", path, name);
-    snprintf(endpoint, sizeof endpoint, "%s/endpoint", folder);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
     listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -137,6 +135,7 @@ static void serve(struct channel *channel, int door, struct input *in)
 
 static void *run(void *argument)
 {
+    static unsigned count;
     struct input *in = argument;
     struct channel *channel = NULL;
     char said[80], byte;
@@ -146,6 +145,8 @@ static void *run(void *argument)
     in->data++;
     in->size--;
     if (honest) {
+        /* A new one each time: nng may remove the old one a little later than it says. */
+        snprintf(endpoint, sizeof endpoint, "%s/%u", folder, ++count);
         must(channel_listen(&channel, endpoint, client_kind, wake_fd) == 0);
         channel_expect(channel, getpid(), geteuid());
         int length = snprintf(said, sizeof said, "ok %s", endpoint);
@@ -156,6 +157,8 @@ static void *run(void *argument)
         must(recv(door, &byte, 1, 0) <= 0);
     }
     channel_free(channel);
+    if (honest)
+        unlink(endpoint);
     close(door);
     return NULL;
 }

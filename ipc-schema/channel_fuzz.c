@@ -34,7 +34,6 @@ static void must(int condition)
 
 static void remove_folder(void)
 {
-    unlink(path);
     rmdir(folder);
 }
 
@@ -42,7 +41,6 @@ static void set_up(void)
 {
     strcpy(folder, "/tmp/channel.XXXXXX");
     must(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/c", folder);
     wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(wake >= 0);
     atexit(remove_folder);
@@ -101,11 +99,14 @@ static void wait_for_the_end(struct channel *channel)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static unsigned count;
     struct channel *channel;
     if (size < 2)
         return 0;
     if (wake < 0)
         set_up();
+    /* A new one each time: nng may remove the old one a little later than it says. */
+    snprintf(path, sizeof path, "%s/%u", folder, ++count);
     must(channel_listen(&channel, path, IPC_PEER_CONTROL, wake) == 0);
     channel_expect(channel, getpid(), geteuid());
     int fd = dial();

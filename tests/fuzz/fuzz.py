@@ -23,7 +23,7 @@ import sys
 import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CORPUS_FILES, CORPUS_BYTES = 150, 60 * 1024  # of one committed corpus
+CORPUS_FILES, CORPUS_BYTES = 150, 60 * 1024  # of what was found, in one committed corpus
 PROGRESS_S = 15
 GRACE_S = 60  # for a last input, and for sanitizers to write their report
 PULSE = re.compile(r"^#(\d+)\s.*?cov: (\d+) ft: (\d+) corp: (\d+)", re.M)
@@ -171,7 +171,7 @@ def is_found(file):
 
 
 def fits(folder):
-    files = os.listdir(folder)
+    files = [f for f in os.listdir(folder) if is_found(f)]
     return len(files) <= CORPUS_FILES and \
         sum(os.path.getsize(os.path.join(folder, f)) for f in files) <= CORPUS_BYTES
 
