@@ -180,6 +180,8 @@ int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgrou
         return -ENOTSUP;
     for (uint32_t i = 0; i < group->count && result == 0; i++) {
         char leaf[448];
+        /* While it was empty, a monitor that does not see our pid may have swept it away. */
+        (void)mkdir(group->trees[i].base, 0755);
         leaf_path(leaf, &group->trees[i], name);
         result = mkdir(leaf, 0755) != 0 && errno != EEXIST ? -errno
                                                            : limit(&group->trees[i], leaf, limits);

@@ -11,7 +11,9 @@
 
 #include "reader_child.h"
 
-#define NOBODY 65534
+/* A user that no software runs as: one that others run as too (65534) could signal the child, and
+ * so stop the monitor that waits for it. The range is reserved for nothing (systemd, UIDS-GIDS). */
+#define READER_UID 2147483600U
 
 /* In the child: nothing of root's but the descriptors of the task. */
 static int shed(struct reader_task *task)
@@ -24,8 +26,8 @@ static int shed(struct reader_task *task)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -1;
     return geteuid() != 0 ? 0
-           : setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0
-               ? setresuid(NOBODY, NOBODY, NOBODY)
+           : setgroups(0, NULL) == 0 && setresgid(READER_UID, READER_UID, READER_UID) == 0
+               ? setresuid(READER_UID, READER_UID, READER_UID)
                : -1;
 }
 

@@ -70,7 +70,9 @@ static void on_enroll(struct channel *channel, const struct message *m)
 
 static void answer(struct channel *channel, struct message *m)
 {
-    if (play.refused.reason)
+    if (m->envelope.request == 0)
+        ; /* a notification: nothing to answer */
+    else if (play.refused.reason)
         channel_send(channel, IPC_REFUSED, m->envelope.request, &play.refused, NULL, 0);
     else if (m->envelope.number == IPC_MACHINE_IDENTITY)
         on_identity(channel, m->envelope.request);
