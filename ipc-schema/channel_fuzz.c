@@ -6,6 +6,7 @@
  * The input: a byte of flags (1: a genuine greeting of the protocol comes first), one that says in
  * which pieces the rest is written, the rest.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,14 +75,18 @@ static void receive_all(struct channel *channel)
     }
 }
 
-/* Writes as far as the other end takes it: it may have hung up. */
+/* Writes as far as the other end takes it: it may have hung up, and reads no more than we take. */
 static void write_pieces(struct channel *channel, int fd, const uint8_t *data, size_t size,
                          size_t piece)
 {
-    for (size_t at = 0; at < size; at += piece) {
+    time_t deadline = time(NULL) + DEADLINE_S;
+    for (size_t at = 0; at < size;) {
         size_t length = size - at < piece ? size - at : piece;
-        if (send(fd, data + at, length, MSG_NOSIGNAL) != (ssize_t)length)
+        ssize_t sent = send(fd, data + at, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EAGAIN)
             return;
+        must(time(NULL) < deadline);
+        at += sent > 0 ? (size_t)sent : 0;
         receive_all(channel);
     }
 }
