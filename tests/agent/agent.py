@@ -79,6 +79,8 @@ class Agent:
 
     def start(self, wait=True):
         self.write_config()
+        # After a kill: a control group that is not empty yet is swept only at the start after this.
+        wait_for("what is left of an earlier agent to end", lambda: not self.processes())
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.wrapper + [os.path.join(self.bin, "cloisterd"), "--config", self.config_path],
