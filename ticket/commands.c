@@ -124,8 +124,7 @@ static void obey_send(struct face *face, char *argument)
 static void obey_cancel(struct face *face, char *argument)
 {
     (void)argument;
-    puts("Cancelled. Nothing was sent.");
-    face_end(face, TICKET_EXIT_CANCELLED);
+    face_cancel(face);
 }
 
 static void obey_help(struct face *face, char *argument);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bundle.h"
+#include "frame_id.h"
 #include "json_write.h"
 
 void document_trigger(char out[24], const struct frame_info *info)
@@ -196,8 +197,11 @@ int document_list(struct locked_bytes *out, const struct review *review,
     for (size_t i = 0; i < review_count(review); i++) {
         const struct review_frame *frame = review_frame(review, i);
         const char *state = state_word(frame);
+        char id[FRAME_ID_BYTES];
         json_begin(&json, NULL, '{');
         json_number(&json, "number", i + 1);
+        frame_id_write(id, &frame->info);
+        json_text(&json, "id", id, strlen(id));
         json_text(&json, "state", state, strlen(state));
         json_number(&json, "record_bytes", frame->record_bytes);
         put_frame(&json, frame);

@@ -12,4 +12,14 @@
 int edits_apply(struct review *review, const struct option_edit *edit, char *complaint,
                 size_t capacity);
 
+/* Whether a value of an option names frames by id ("id:...") and not by number. Pure. */
+bool edits_name_ids(const char *value);
+
+/*
+ * Drops the frames that were captured after the one named `id` ("17@1763807000123", with or without
+ * "id:" before it), whatever was said of them. Returns 0; or 1 with a sentence in `complaint`, of
+ * `capacity` bytes, when there is no such frame.
+ */
+int edits_until(struct review *review, const char *id, char *complaint, size_t capacity);
+
 #endif

@@ -34,6 +34,7 @@ struct face {
     uint32_t notices_shown;
     int progress_shown;  /* percent */
     char why_shown[192]; /* why the console last took nothing */
+    int interrupt;       /* readable when the user wants to end it by a signal */
 };
 
 /* ---- terminal.c ---- */
@@ -41,6 +42,8 @@ struct face {
 int terminal_run(struct ticket *ticket, const struct options *options, struct viewer *viewer);
 void face_prompt(struct face *face);
 void face_end(struct face *face, int exit_code);
+/* Gives the ticket up, and says so. */
+void face_cancel(struct face *face);
 /* "send": seals as soon as everything is ready. */
 void face_send(struct face *face);
 
@@ -67,6 +70,12 @@ int script_run(struct ticket *ticket, const struct options *options);
  * complaint.
  */
 int face_read_description(const struct options *options, struct locked_bytes *text);
+/*
+ * Does what the command line says about frames. Returns 0; or 1 with a sentence in `complaint`,
+ * when some of it may be done: then nothing may be sent without the user's looking at it.
+ */
+int face_edit(struct ticket *ticket, const struct options *options, char *complaint,
+              size_t capacity);
 /* Says on standard error why a ticket could not be sealed. */
 void face_seal_words(int outcome);
 

@@ -201,6 +201,22 @@ int harden_raise_group(gid_t saved, const char **step)
     return 0;
 }
 
+int harden_leave_group(const char **step)
+{
+    gid_t own = getgid(), before = getegid(), real, effective, saved;
+    errno = 0;
+    /* glibc does it in every thread. It makes the process as dumpable as fs.suid_dumpable says. */
+    if (setresgid(own, own, own) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_GET_DUMPABLE) != 0)
+        return fail(step, "leaving the program's group");
+    errno = 0;
+    if (getresgid(&real, &effective, &saved) || real != own || effective != own || saved != own ||
+        (before != own && setegid(before) == 0)) {
+        errno = EPERM;
+        return fail(step, "leaving the program's group for good");
+    }
+    return 0;
+}
+
 static int task_count(void)
 {
     int count = 0;
@@ -269,15 +285,19 @@ static int open_statuses(struct statuses *statuses)
     return statuses->count > 0 && statuses->count < THREADS_MAX ? 0 : -1;
 }
 
-/* Reads back that the filter holds in every thread. Closes the files. */
+/* Reads back that the filter holds in every thread, and that none is in another group than the
+ * user's. Closes the files. */
 static int check_statuses(const struct statuses *statuses)
 {
-    char text[4096];
+    char text[4096], groups[64];
     int bad = 0;
+    gid_t own = getgid();
+    snprintf(groups, sizeof(groups), "\nGid:\t%u\t%u\t%u\t%u\n", own, own, own, own);
     for (size_t i = 0; i < statuses->count; i++) {
         ssize_t length = pread(statuses->fds[i], text, sizeof(text) - 1, 0);
         text[length > 0 ? length : 0] = '\0';
-        bad |= !strstr(text, "\nSeccomp:\t2\n") || !strstr(text, "\nNoNewPrivs:\t1\n");
+        bad |= !strstr(text, "\nSeccomp:\t2\n") || !strstr(text, "\nNoNewPrivs:\t1\n") ||
+               !strstr(text, groups);
         close(statuses->fds[i]);
     }
     return bad ? -1 : 0;

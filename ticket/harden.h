@@ -5,10 +5,12 @@
  *
  *     harden_early()     the first statement
  *     harden_memory()    before any secret
- *     ... open the display ...
+ *     harden_lower_group(), harden_raise_group()   around reading the X cookie file's bytes
  *     harden_files()     one thread still: the file system closes
- *     ... connect to the agent, start threads ...
- *     harden_calls()     seccomp for all threads; now frames may come
+ *     ... knock at the agent's door, connect to the agent ...
+ *     harden_leave_group()   the program's group is gone for good
+ *     ... connect the display's socket, start threads ...
+ *     harden_calls()     seccomp for all threads; now the display may speak and frames may come
  *
  * Each returns 0, or -errno with the name of the failed step in `*step`. There is no fallback.
  */
@@ -43,7 +45,15 @@ int harden_raise_group(gid_t saved, const char **step);
 /* No file can be opened any more (Landlock), and it is tried. In a process of one thread. */
 int harden_files(const char **step);
 
-/* Only the calls of ticket.policy can be made any more, by any thread. */
+/*
+ * Gives the program's group up in all threads: real, effective and saved group are the user's own,
+ * and nothing brings the other back. The process stays undumpable, which from then on is all that
+ * keeps the user's other programs from tracing it. Once the agent's door is passed, before the
+ * display's server has said a word.
+ */
+int harden_leave_group(const char **step);
+
+/* Only the calls of ticket.policy can be made any more, by any thread; none has another group. */
 int harden_calls(const char **step);
 
 #endif

@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +281,103 @@ static int unlocked_memory(void)
     return harden_memory(&step) < 0 ? ALLOWED : BROKEN;
 }
 
+/* ---- the group that the door knows the program by ---- */
+
+enum { USER = 65534, DOOR_GROUP = 54321 };
+
+/* As the kernel starts a setgid program for a user. */
+static void become_setgid(void)
+{
+    must(setgroups(0, NULL), "groups");
+    must(setresgid(USER, DOOR_GROUP, DOOR_GROUP), "group");
+    must(setresuid(USER, USER, USER), "user");
+}
+
+static void protect_setgid(bool leave)
+{
+    const char *step = "";
+    pthread_t thread;
+    become_setgid();
+    must(harden_early(&step), step);
+    must(harden_files(&step), step);
+    must(getegid() != DOOR_GROUP, "the door's group");
+    must(pthread_create(&thread, NULL, sleeper, NULL), "thread");
+    if (leave)
+        must(harden_leave_group(&step), step);
+}
+
+static int the_group_is_gone(void)
+{
+    const char *step = "";
+    gid_t real, effective, saved;
+    protect_setgid(true);
+    must(getresgid(&real, &effective, &saved), "groups");
+    must(real != USER || effective != USER || saved != USER, "the user's group");
+    must(prctl(PR_GET_DUMPABLE), "not dumpable");
+    must(setegid(DOOR_GROUP) == 0 || setresgid(-1, -1, DOOR_GROUP) == 0, "no way back");
+    must(harden_calls(&step), step);
+    return ALLOWED;
+}
+
+/* A process that kept it is not let through, so no display and no frame meets it. */
+static int a_kept_group_stops_it(void)
+{
+    const char *step = "";
+    protect_setgid(false);
+    return harden_calls(&step) < 0 ? ALLOWED : BROKEN;
+}
+
+static int traced_by_its_user(void)
+{
+    const char *step = "";
+    int ready[2];
+    char byte;
+    char path[32];
+    must(pipe(ready), "pipe");
+    pid_t target = fork();
+    if (target == 0) {
+        protect_setgid(true);
+        /* harden_early has closed the pipe: that is the signal. */
+        must(harden_calls(&step), step);
+        sleeper(NULL);
+    }
+    close(ready[1]);
+    must(read(ready[0], &byte, 1) != 0, "ready");
+    must(usleep(300000), "locked");
+    must(setgroups(0, NULL) || setresgid(USER, USER, USER) || setresuid(USER, USER, USER), "user");
+    struct iovec here = {&byte, 1}, there = {&byte, 1};
+    int result = denied(ptrace(PTRACE_SEIZE, target, 0, 0));
+    if (result == DENIED)
+        result = denied(process_vm_readv(target, &here, 1, &there, 1, 0));
+    snprintf(path, sizeof(path), "/proc/%d/mem", target);
+    if (result == DENIED)
+        result = denied(open(path, O_RDONLY));
+    snprintf(path, sizeof(path), "/proc/%d/fd/0", target);
+    if (result == DENIED)
+        result = denied(open(path, O_RDONLY));
+    must(kill(target, 0), "still there");
+    kill(target, SIGKILL);
+    waitpid(target, NULL, 0);
+    return result == DENIED ? ALLOWED : BROKEN;
+}
+
+static void the_doors_group_is_left_for_good(void **state)
+{
+    (void)state;
+    int (*const checks[])(void) = {the_group_is_gone, a_kept_group_stops_it, traced_by_its_user};
+    if (geteuid() != 0)
+        skip();
+    for (int i = 0; i < 3; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0)
+            _exit(checks[i]());
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != ALLOWED)
+            fail_msg("check %d: status %x", i, status);
+    }
+}
+
 static void a_missing_layer_stops_it(void **state)
 {
     (void)state;
@@ -360,6 +459,7 @@ int main(void)
         cmocka_unit_test(starts_clean),
         cmocka_unit_test(nothing_hostile_works),
         cmocka_unit_test(honest_work_goes_on),
+        cmocka_unit_test(the_doors_group_is_left_for_good),
         cmocka_unit_test(a_missing_layer_stops_it),
 #ifndef CLOISTER_SANITIZE /* whose allocator has no heap of this kind */
         cmocka_unit_test(allocated_memory_would_be_in_no_core),

@@ -11,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "display.h"
 #include "face.h"
 #include "harden.h"
+#include "interrupt.h"
 #include "log.h"
 #include "secret_memory.h"
 #include "show.h"
@@ -30,26 +32,61 @@ static int cannot(const char *step, int error)
     return TICKET_EXIT_ERROR;
 }
 
-/* The X cookie file is named by the environment: it is read with the user's own group. */
-static int open_viewer(struct viewer **viewer)
+/* The X cookie file is named by the environment: its bytes are read with the user's own group. */
+static int read_cookie(struct display *display)
 {
     gid_t saved;
     const char *step;
-    *viewer = NULL;
-    if (!getenv("DISPLAY"))
-        return 0;
     int error = harden_lower_group(&saved, &step);
     if (error)
         return cannot(step, error);
-    /* Without a display frames are shown in the terminal. */
-    if (viewer_new(viewer))
-        *viewer = NULL;
+    display_read_cookie(display);
     error = harden_raise_group(saved, &step);
     return error ? cannot(step, error) : 0;
 }
 
-/* From the door to the filter; after it the first frame may come. */
-static int open_ticket(struct ticket **ticket, const struct options *options)
+static void say_no_display(const char *why)
+{
+    fprintf(stderr, "cloister-ticket: %s; frames are shown in the terminal\n", why);
+}
+
+/* A display that may be used, or none. */
+static int find_display(struct display *display, bool *found)
+{
+    int outcome = display_find(display, getenv("DISPLAY"));
+    *found = outcome == 0;
+    if (outcome == DISPLAY_FOREIGN)
+        say_no_display("DISPLAY is not a display of this machine (no frame goes to another)");
+    return *found ? read_cookie(display) : 0;
+}
+
+/* The display's socket, of which nothing is read yet; -1: none. */
+static int dial_display(const struct display *display)
+{
+    int fd;
+    int outcome = display_dial(display, DISPLAY_FOLDER, &fd);
+    if (outcome == 0)
+        return fd;
+    say_no_display(outcome < 0 ? "the display does not answer"
+                               : "the display belongs to another user");
+    return -1;
+}
+
+static struct viewer *open_viewer(struct display *display, int fd)
+{
+    struct viewer *viewer = NULL;
+    struct xauth_cookie cookie;
+    bool has_cookie = display_cookie(display, &cookie);
+    if (viewer_new(&viewer, fd, has_cookie ? &cookie : NULL)) {
+        say_no_display("the display cannot be used");
+        viewer = NULL;
+    }
+    explicit_bzero(&cookie, sizeof(cookie));
+    return viewer;
+}
+
+/* Through the door; then the group that it opens to is given up, before anything else is met. */
+static int pass_door(struct ticket **ticket, const struct options *options)
 {
     struct agent_no no;
     const char *step;
@@ -59,7 +96,15 @@ static int open_ticket(struct ticket **ticket, const struct options *options)
     result = ticket_connect(ticket, options->agent, &no);
     if (result)
         return show_no_agent(result, &no);
-    result = ticket_start(*ticket);
+    result = harden_leave_group(&step);
+    return result ? cannot(step, result) : 0;
+}
+
+/* Threads, and the filter; after it the display may speak and the first frame may come. */
+static int lock(struct ticket *ticket)
+{
+    const char *step;
+    int result = ticket_start(ticket);
     if (result) {
         fprintf(stderr, "cloister-ticket: cannot start: %s\n",
                 result < 0 ? strerror(-result) : "the agent ended the ticket");
@@ -69,6 +114,25 @@ static int open_ticket(struct ticket **ticket, const struct options *options)
     return result ? cannot(step, result) : 0;
 }
 
+/* What happens in this order, and no other, is said in harden.h. */
+static int open_ticket(struct ticket **ticket, struct viewer **viewer,
+                       const struct options *options, bool by_hand)
+{
+    static struct display display;
+    bool has_display = false;
+    int fd = -1;
+    int result = by_hand ? find_display(&display, &has_display) : 0;
+    if (!result)
+        result = pass_door(ticket, options);
+    if (!result && has_display)
+        fd = dial_display(&display);
+    if (!result)
+        result = lock(*ticket);
+    if (!result && fd >= 0)
+        *viewer = open_viewer(&display, fd);
+    return result;
+}
+
 static int run(const struct options *options, bool by_hand)
 {
     struct ticket *ticket = NULL;
@@ -76,9 +140,7 @@ static int run(const struct options *options, bool by_hand)
     struct locked_bytes text = {0};
     if (face_read_description(options, &text))
         return TICKET_EXIT_ERROR;
-    int result = by_hand ? open_viewer(&viewer) : 0;
-    if (!result)
-        result = open_ticket(&ticket, options);
+    int result = open_ticket(&ticket, &viewer, options, by_hand);
     if (!result && review_describe(ticket_review(ticket), (char *)text.data, text.length))
         result = TICKET_EXIT_ERROR;
     locked_bytes_clear(&text);
@@ -116,6 +178,9 @@ int main(int argc, char **argv)
     bool by_script = options.list || options.yes;
     if (!by_script && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
         return complain_usage("without a terminal, consent must be given by --yes");
+    error = interrupt_setup();
+    if (error)
+        return cannot("signals", error);
     error = harden_memory(&step);
     if (error)
         return cannot(step, error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "edits.h"
 
 const char options_help[] =
     "usage: cloister ticket [OPTION...]\n"
@@ -13,11 +14,13 @@ const char options_help[] =
     "have typed \"yes\".\n"
     "\n"
     "  --description TEXT     what is wrong; \"-\" reads it from standard input\n"
-    "  --drop LIST            leave frames out: \"2,5-7\" or \"all\"\n"
+    "  --drop LIST            leave frames out: \"2,5-7\", \"id:ID,id:ID\" or \"all\"\n"
     "  --keep LIST            leave all other frames out\n"
-    "  --redact N:X,Y,W,H     blacken a rectangle of frame N, in pixels; may be repeated\n"
+    "  --until ID             leave out what was captured after this frame\n"
+    "  --redact N:X,Y,W,H     blacken a rectangle of frame N (or id:ID), in pixels; may be "
+    "repeated\n"
     "  --no-title LIST        leave the window titles of these frames out\n"
-    "  --yes                  consent: send without asking\n"
+    "  --yes                  consent: send without asking; see below\n"
     "  --wait-for-connection  wait for the help desk's console to be connected\n"
     "  --list                 list the frames and end; nothing is sent\n"
     "  --json                 with --list or --yes: print JSON\n"
@@ -25,6 +28,12 @@ const char options_help[] =
     "  --help, --version\n"
     "\n"
     "Without a terminal one of --list and --yes is needed.\n"
+    "\n"
+    "--yes must say which frames go, so that none goes that nobody has looked at: by --until ID,\n"
+    "the newest one that was looked at; by --keep id:ID,...; all that there are by --keep all; "
+    "none\n"
+    "by --drop all. IDs are those of --list --json. Numbers are not taken with --yes: they are\n"
+    "places in a list, and another run may have another list.\n"
     "\n"
     "exit status:\n";
 
@@ -46,6 +55,7 @@ static const struct option known[] = {
     {"--wait-for-connection", FLAG, AT(wait_for_connection)},
     {"--description", TEXT, AT(description)},
     {"--runtime", TEXT, AT(agent)},
+    {"--until", TEXT, AT(until)},
     {"--drop", EDIT, OPTION_DROP},
     {"--keep", EDIT, OPTION_KEEP},
     {"--redact", EDIT, OPTION_REDACT},
@@ -80,14 +90,33 @@ static int store(struct options *out, const struct option *option, const char *v
     return 1;
 }
 
+static bool is_all(const char *value)
+{
+    return strcmp(value, "all") == 0;
+}
+
+/* What a consent without a review lacks. */
+static const char *unsaid(const struct options *options)
+{
+    bool said = options->until != NULL;
+    for (size_t i = 0; i < options->edit_count; i++) {
+        const struct option_edit *edit = &options->edits[i];
+        if (!is_all(edit->value) && !edits_name_ids(edit->value))
+            return "with --yes frames are named by id (\"id:...\" of --list --json), not by number";
+        said |= edit->kind == OPTION_KEEP || (edit->kind == OPTION_DROP && is_all(edit->value));
+    }
+    return said ? NULL : "--yes must say which frames go: --until ID, --keep or --drop all";
+}
+
 /* What does not go together. */
 static const char *contradiction(const struct options *options)
 {
-    if (options->list && (options->yes || options->edit_count || options->description))
+    if (options->list &&
+        (options->yes || options->edit_count || options->description || options->until))
         return "--list sends nothing: it takes only --json and --runtime";
     if (options->json && !options->list && !options->yes)
         return "--json needs --list or --yes";
-    return NULL;
+    return options->yes ? unsaid(options) : NULL;
 }
 
 int options_parse(struct options *out, int argc, char **argv, char *complaint, size_t capacity)

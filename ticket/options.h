@@ -24,6 +24,7 @@ struct options {
     bool help, version, list, json, yes, wait_for_connection;
     const char *description; /* NULL: none given; "-": standard input */
     const char *agent;       /* the agent's runtime folder */
+    const char *until;       /* the newest frame that may go, by id; NULL: none given */
     size_t edit_count;
     struct option_edit edits[OPTIONS_EDITS_MAX];
 };

@@ -14,9 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <xcb/xcb.h>
 #include <cmocka.h>
 
 #include "agent_side.h"
@@ -25,6 +29,13 @@
 
 /* The example of the age specification, which the agent's side names as recipient. */
 #define IDENTITY "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n"
+
+/* What lists_as_json listed: "./ids 2 5" prints "id:...,id:...". */
+static const char ids[] =
+    "#!/usr/bin/python3\n"
+    "import json, sys\n"
+    "frames = json.load(open('listed'))['frames']\n"
+    "print(','.join('id:' + frames[int(n) - 1]['id'] for n in sys.argv[1:]))\n";
 
 static void end_side(pid_t side)
 {
@@ -50,6 +61,7 @@ static void lists_as_json(void **state)
 {
     (void)state;
     script(PLAIN, "--list --json", TICKET_EXIT_SENT);
+    peer_run("cp out listed");
     peer_run("python3 -c 'import json; d = json.load(open(\"out\")); f = d[\"frames\"]; "
              "assert len(f) == 12 and f[2][\"title\"] == \"Window 3\" and f[2][\"number\"] == 3 "
              "and d[\"ticket\"].startswith(\"09\") and d[\"capture\"] == \"capturing\", d'");
@@ -61,8 +73,8 @@ static void a_script_sends_what_it_kept(void **state)
 {
     (void)state;
     script(PLAIN,
-           "--description 'it broke' --drop 2,5-7 --redact 3:10,10,20,20 --no-title 1 --yes "
-           "--json",
+           "--description 'it broke' --drop $(./ids 2 5 6 7) --redact $(./ids 3):10,10,20,20 "
+           "--no-title $(./ids 1) --until $(./ids 12) --yes --json",
            TICKET_EXIT_SENT);
     peer_run("python3 -c 'import json, os; d = json.load(open(\"out\")); "
              "assert d[\"number\"] == \"T-000123\" and d[\"screenshots\"] == 8 "
@@ -81,27 +93,66 @@ static void a_script_sends_what_it_kept(void **state)
     peer_run("test \"$(cat out)\" = T-000123");
     peer_run("head -c 65536 /dev/zero | tr '\\0' x >most && (cat most; echo) >more");
     pid_t side = agent_side_start(PLAIN);
-    peer_run(TICKET_PROGRAM " --runtime agent --yes --description - <most");
+    peer_run(TICKET_PROGRAM " --runtime agent --keep all --yes --description - <most");
     end_side(side);
     peer_run("age -d -i identity received | lz4 -dc | tar -xO description.txt | cmp - most");
-    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime agent --yes --description - <more 2>err"),
-                     TICKET_EXIT_ERROR);
+    assert_int_equal(
+        peer_try(TICKET_PROGRAM " --runtime agent --keep all --yes --description - <more 2>err"),
+        TICKET_EXIT_ERROR);
     peer_run("grep -q 'too long' err");
+}
+
+/* What was captured after the last frame that was looked at stays here, whatever else is said. */
+static void nothing_goes_that_was_not_listed(void **state)
+{
+    (void)state;
+    script(PLAIN, "--until $(./ids 3) --yes --json", TICKET_EXIT_SENT);
+    peer_run("grep -q '\"screenshots\":3' out");
+    script(PLAIN, "--until $(./ids 3) --keep all --yes --json", TICKET_EXIT_SENT);
+    peer_run("grep -q '\"screenshots\":3' out");
+    script(PLAIN, "--keep $(./ids 2 12) --yes --json", TICKET_EXIT_SENT);
+    peer_run("grep -q '\"screenshots\":2' out");
+    script(PLAIN, "--drop all --yes --json", TICKET_EXIT_SENT);
+    peer_run("grep -q '\"screenshots\":0' out");
+    /* Forgotten by capture: nothing to drop, and as the newest one, a reason to list again. */
+    script(PLAIN, "--drop id:1@1 --redact id:1@1:1,1,1,1 --keep id:1@1,$(./ids 2) --yes --json",
+           TICKET_EXIT_SENT);
+    peer_run("grep -q '\"screenshots\":1' out");
+    script(PLAIN, "--until 1@1 --yes", TICKET_EXIT_USAGE);
+    peer_run("grep -q forgotten err");
+    /* The same number after capture has begun anew is another frame. */
+    script(PLAIN, "--keep all --drop id:12@1799999999999 --yes", TICKET_EXIT_USAGE);
+    script(PLAIN, "--keep all --drop id:12 --yes", TICKET_EXIT_USAGE);
+    script(PLAIN, "--keep all --drop $(./ids 1),2 --yes", TICKET_EXIT_USAGE);
+    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime agent --yes 2>err"), TICKET_EXIT_USAGE);
+    peer_run("grep -q 'which frames' err");
+}
+
+static void a_signal_cancels_a_script(void **state)
+{
+    (void)state;
+    pid_t side = agent_side_start(OFFLINE);
+    assert_int_equal(peer_try("timeout --preserve-status -s INT 2 " TICKET_PROGRAM
+                              " --runtime agent --keep all --yes --wait-for-connection "
+                              "</dev/null >out 2>err"),
+                     TICKET_EXIT_CANCELLED);
+    peer_run("grep -q cancelled err && ! test -s out");
+    end_side(side);
 }
 
 static void exit_codes_tell_what_happened(void **state)
 {
     (void)state;
-    script(TURNED_AWAY, "--yes", TICKET_EXIT_REFUSED);
+    script(TURNED_AWAY, "--keep all --yes", TICKET_EXIT_REFUSED);
     peer_run("grep -q 'not today' err");
-    script(ALREADY_OPEN, "--yes", TICKET_EXIT_ALREADY_OPEN);
+    script(ALREADY_OPEN, "--keep all --yes", TICKET_EXIT_ALREADY_OPEN);
     peer_run("grep -q 'process 4711' err");
-    script(CONSENT_REFUSED, "--yes", TICKET_EXIT_REFUSED);
-    script(OFFLINE, "--yes", TICKET_EXIT_NOT_CONNECTED);
-    script(BROKER_GONE, "--yes", TICKET_EXIT_ERROR);
-    script(PLAIN, "--drop 13 --yes", TICKET_EXIT_USAGE);
-    script(PLAIN, "--redact 1:500,0,1,1 --yes", TICKET_EXIT_USAGE);
-    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime nowhere --yes 2>err"),
+    script(CONSENT_REFUSED, "--keep all --yes", TICKET_EXIT_REFUSED);
+    script(OFFLINE, "--keep all --yes", TICKET_EXIT_NOT_CONNECTED);
+    script(BROKER_GONE, "--keep all --yes", TICKET_EXIT_ERROR);
+    script(PLAIN, "--until 13@99999999999999999 --yes", TICKET_EXIT_USAGE);
+    script(PLAIN, "--keep all --redact $(./ids 1):500,0,1,1 --yes", TICKET_EXIT_USAGE);
+    assert_int_equal(peer_try(TICKET_PROGRAM " --runtime nowhere --keep all --yes 2>err"),
                      TICKET_EXIT_NOT_RUNNING);
     assert_int_equal(peer_try(TICKET_PROGRAM " --runtime agent </dev/null 2>err"),
                      TICKET_EXIT_USAGE);
@@ -111,10 +162,10 @@ static void exit_codes_tell_what_happened(void **state)
 static void trouble_is_survived(void **state)
 {
     (void)state;
-    script(OFFLINE_FIRST, "--yes --wait-for-connection", TICKET_EXIT_SENT);
-    script(CONSOLE_LOST, "--yes", TICKET_EXIT_SENT);
-    script(NO_CAPTURE, "--yes", TICKET_EXIT_SENT);
-    script(PART_CHANGED, "--yes --json", TICKET_EXIT_SENT);
+    script(OFFLINE_FIRST, "--keep all --yes --wait-for-connection", TICKET_EXIT_SENT);
+    script(CONSOLE_LOST, "--keep all --yes", TICKET_EXIT_SENT);
+    script(NO_CAPTURE, "--keep all --yes", TICKET_EXIT_SENT);
+    script(PART_CHANGED, "--keep all --yes --json", TICKET_EXIT_SENT);
     peer_run("grep -q '\"screenshots\":3' out");
 }
 
@@ -261,6 +312,137 @@ static void a_person_uses_the_window(void **state)
     waitpid(server, NULL, 0);
 }
 
+/* Pasted after "send", or typed before the question is there: no consent. */
+static void what_is_typed_ahead_is_no_consent(void **state)
+{
+    (void)state;
+    sit_down(PLAIN);
+    expect("ticket> ");
+    type("send\nyes\n");
+    expect("Type \"yes\"");
+    type("no\n");
+    expect("Not sent.");
+    type("send\n");
+    expect("screenshots and your description");
+    type("yes\nyes\n");
+    expect("Type \"yes\"");
+    type("no\n");
+    expect("Not sent.");
+    type("cancel\n");
+    expect("Nothing was sent");
+    leave_with(TICKET_EXIT_CANCELLED);
+}
+
+static void an_interrupt_cancels(void **state)
+{
+    (void)state;
+    sit_down(PLAIN);
+    expect("ticket> ");
+    type("\x03");
+    expect("Nothing was sent");
+    leave_with(TICKET_EXIT_CANCELLED);
+    sit_down(OFFLINE);
+    expect("ticket> ");
+    type("send\n");
+    expect("Type \"yes\"");
+    type("yes\n");
+    expect("keep this open");
+    type("\x03");
+    expect("abandoned");
+    leave_with(TICKET_EXIT_CANCELLED);
+}
+
+/* ---- displays that are none ---- */
+
+/* Listens as the X server of display `name`. */
+static int listen_as_display(char name[16])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(name, 16, ":%d", 50000 + getpid() % 10000);
+    mkdir("/tmp/.X11-unix", 01777);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/.X11-unix/X%s", name + 1);
+    unlink(address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    return fd;
+}
+
+static void stop_listening(int fd, const char *name)
+{
+    char path[64];
+    close(fd);
+    snprintf(path, sizeof(path), "/tmp/.X11-unix/X%s", name + 1);
+    unlink(path);
+}
+
+/* Says that the first key comes after the last. */
+static void lie(int listener)
+{
+    char request[12];
+    const xcb_setup_t setup = {.status = 1,
+                               .protocol_major_version = 11,
+                               .length = (sizeof(setup) - 8) / 4,
+                               .resource_id_mask = 0x1fffff,
+                               .min_keycode = 200,
+                               .max_keycode = 100};
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0 || read(fd, request, sizeof(request)) != sizeof(request))
+        _exit(1);
+    _exit(write(fd, &setup, sizeof(setup)) != sizeof(setup));
+}
+
+static void a_lying_display_is_not_used(void **state)
+{
+    (void)state;
+    char name[16];
+    int status, listener = listen_as_display(name);
+    pid_t liar = fork();
+    if (liar == 0)
+        lie(listener);
+    setenv("DISPLAY", name, 1);
+    sit_down_at(PLAIN, 1);
+    expect("display cannot be used");
+    expect("ticket> ");
+    type("view 4\n");
+    expect("\xe2\x96\x80");
+    type("cancel\n");
+    expect("Nothing was sent");
+    leave_with(TICKET_EXIT_CANCELLED);
+    assert_int_equal(waitpid(liar, &status, 0), liar);
+    assert_int_equal(status, 0);
+    stop_listening(listener, name);
+}
+
+/* No display hears of a ticket that the agent does not open. */
+static void the_door_comes_before_the_display(void **state)
+{
+    (void)state;
+    char name[16];
+    int listener = listen_as_display(name);
+    struct pollfd wait = {.fd = listener, .events = POLLIN};
+    setenv("DISPLAY", name, 1);
+    sit_down_at(TURNED_AWAY, 1);
+    expect("not today");
+    leave_with(TICKET_EXIT_REFUSED);
+    assert_int_equal(poll(&wait, 1, 0), 0);
+    stop_listening(listener, name);
+}
+
+static void a_display_of_another_host_is_not_used(void **state)
+{
+    (void)state;
+    setenv("DISPLAY", "localhost:10.0", 1);
+    sit_down_at(PLAIN, 1);
+    expect("not a display of this machine");
+    expect("ticket> ");
+    type("view 4\n");
+    expect("\xe2\x96\x80");
+    type("cancel\n");
+    expect("Nothing was sent");
+    leave_with(TICKET_EXIT_CANCELLED);
+}
+
 static void a_person_gives_up(void **state)
 {
     (void)state;
@@ -352,6 +534,8 @@ static int enter(void **state)
     (void)state;
     peer_enter();
     peer_write("identity", IDENTITY, strlen(IDENTITY));
+    peer_write("ids", ids, strlen(ids));
+    peer_run("chmod +x ids");
     return 0;
 }
 
@@ -367,10 +551,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_as_json),
         cmocka_unit_test(a_script_sends_what_it_kept),
+        cmocka_unit_test(nothing_goes_that_was_not_listed),
+        cmocka_unit_test(a_signal_cancels_a_script),
         cmocka_unit_test(exit_codes_tell_what_happened),
         cmocka_unit_test(trouble_is_survived),
         cmocka_unit_test(a_person_reviews_and_sends),
         cmocka_unit_test(a_person_uses_the_window),
+        cmocka_unit_test(what_is_typed_ahead_is_no_consent),
+        cmocka_unit_test(an_interrupt_cancels),
+        cmocka_unit_test(a_lying_display_is_not_used),
+        cmocka_unit_test(the_door_comes_before_the_display),
+        cmocka_unit_test(a_display_of_another_host_is_not_used),
         cmocka_unit_test(a_person_gives_up),
         cmocka_unit_test(a_person_waits_for_the_connection),
         cmocka_unit_test(beforehand_consent_is_shown),

@@ -5,6 +5,7 @@
 
 #include "edits.h"
 #include "face.h"
+#include "interrupt.h"
 #include "json_write.h"
 #include "log.h"
 #include "show.h"
@@ -19,6 +20,7 @@ struct script {
     uint64_t progress;         /* the most that the console has had of the upload */
     uint64_t stalled_since_ms; /* when it first had to wait after that; 0: it has not */
     char why_said[192];
+    int interrupt;
 };
 
 static uint64_t now_ms(void)
@@ -31,10 +33,15 @@ static uint64_t now_ms(void)
 /* Waits at most a second for something, and does it. Returns 0 or an exit code. */
 static int turn(struct script *script)
 {
-    struct pollfd polls[TICKET_POLLS];
+    struct pollfd polls[TICKET_POLLS + 1];
     int timeout = ticket_timeout(script->ticket);
     ticket_polls(script->ticket, polls);
-    poll(polls, TICKET_POLLS, timeout < 0 || timeout > 1000 ? 1000 : timeout);
+    polls[TICKET_POLLS] = (struct pollfd){.fd = script->interrupt, .events = POLLIN};
+    poll(polls, TICKET_POLLS + 1, timeout < 0 || timeout > 1000 ? 1000 : timeout);
+    if (interrupt_came()) {
+        fprintf(stderr, "cloister-ticket: cancelled%s\n", show_may_have_arrived(script->ticket));
+        return TICKET_EXIT_CANCELLED;
+    }
     int result = ticket_turn(script->ticket);
     if (result == 0)
         return 0;
@@ -61,14 +68,11 @@ static int list(struct script *script)
 static int edit(struct script *script)
 {
     char complaint[256], plain[1024];
-    for (size_t i = 0; i < script->options->edit_count; i++)
-        if (edits_apply(ticket_review(script->ticket), &script->options->edits[i], complaint,
-                        sizeof(complaint))) {
-            log_escape(plain, sizeof(plain), complaint, strlen(complaint));
-            fprintf(stderr, "cloister-ticket: %s\n", plain);
-            return TICKET_EXIT_USAGE;
-        }
-    return 0;
+    if (!face_edit(script->ticket, script->options, complaint, sizeof(complaint)))
+        return 0;
+    log_escape(plain, sizeof(plain), complaint, strlen(complaint));
+    fprintf(stderr, "cloister-ticket: %s\n", plain);
+    return TICKET_EXIT_USAGE;
 }
 
 static int wait_for_console(struct script *script)
@@ -210,7 +214,7 @@ static int run(struct script *script)
 
 int script_run(struct ticket *ticket, const struct options *options)
 {
-    struct script script = {.ticket = ticket, .options = options};
+    struct script script = {.ticket = ticket, .options = options, .interrupt = interrupt_watch()};
     int result = run(&script);
     if (result != TICKET_EXIT_SENT && result != TICKET_EXIT_ERROR)
         ticket_cancel(ticket);

@@ -2,20 +2,31 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "edits.h"
 #include "face.h"
+#include "interrupt.h"
 #include "log.h"
 #include "show.h"
 #include "ticket_exit.h"
 
-enum { LINE_BYTES = 4096 };
+enum { LINE_BYTES = 4096, QUIET_MS = 250, QUIET_TRIES = 40 };
 
 void face_end(struct face *face, int exit_code)
 {
     face->mode = FACE_ENDED;
     face->exit_code = exit_code;
+}
+
+void face_cancel(struct face *face)
+{
+    if (face->mode == FACE_SENDING)
+        printf("Cancelled: the upload is abandoned%s.\n", show_may_have_arrived(face->ticket));
+    else
+        puts("Cancelled. Nothing was sent.");
+    face_end(face, TICKET_EXIT_CANCELLED);
 }
 
 void face_prompt(struct face *face)
@@ -58,6 +69,24 @@ static void consent(struct face *face)
         puts("Not connected to the help desk: keep this open, or type \"cancel\".");
 }
 
+/*
+ * An answer counts only if it was typed after the question: what comes before it, a paste that is
+ * still arriving included, is thrown away until nobody types. Returns 0; 1 if that does not end.
+ */
+static int drop_typed_ahead(struct face *face)
+{
+    face->line.length = 0;
+    if (!face->input_is_terminal)
+        return 0;
+    for (int i = 0; i < QUIET_TRIES; i++) {
+        struct pollfd wait = {.fd = STDIN_FILENO, .events = POLLIN};
+        tcflush(STDIN_FILENO, TCIFLUSH);
+        if (poll(&wait, 1, QUIET_MS) == 0 || wait.revents & (POLLHUP | POLLERR | POLLNVAL))
+            return 0;
+    }
+    return 1;
+}
+
 /* Everything is ready: seal, show, ask. */
 static void seal(struct face *face)
 {
@@ -71,6 +100,9 @@ static void seal(struct face *face)
     if (agent_config(ticket_agent(face->ticket))->auto_consent) {
         puts("Your administrator has configured consent beforehand: sending.");
         consent(face);
+    } else if (drop_typed_ahead(face)) {
+        puts("Input does not end, so you are not asked. Please \"send\" again.");
+        face->mode = FACE_COMMANDS;
     } else {
         face->mode = FACE_CONFIRMING;
     }
@@ -112,6 +144,16 @@ int face_read_description(const struct options *options, struct locked_bytes *te
         return 0;
     fputs("cloister-ticket: the description cannot be read, or is too long\n", stderr);
     return 1;
+}
+
+int face_edit(struct ticket *ticket, const struct options *options, char *complaint,
+              size_t capacity)
+{
+    struct review *review = ticket_review(ticket);
+    for (size_t i = 0; i < options->edit_count; i++)
+        if (edits_apply(review, &options->edits[i], complaint, capacity))
+            return 1;
+    return options->until ? edits_until(review, options->until, complaint, capacity) : 0;
 }
 
 /* ---- input ---- */
@@ -157,14 +199,8 @@ static void take_line(struct face *face, char *line)
     case FACE_LISTING:
     case FACE_PREPARING:
     case FACE_SENDING:
-        if (strcmp(line, "cancel") == 0) {
-            if (face->mode == FACE_SENDING)
-                printf("Cancelled: the upload is abandoned%s.\n",
-                       show_may_have_arrived(face->ticket));
-            else
-                puts("Cancelled. Nothing was sent.");
-            face_end(face, TICKET_EXIT_CANCELLED);
-        }
+        if (strcmp(line, "cancel") == 0)
+            face_cancel(face);
         break;
     case FACE_ENDED:
         break;
@@ -223,10 +259,8 @@ static void begin_review(struct face *face)
 {
     char complaint[256];
     show_frames(face->ticket);
-    for (size_t i = 0; i < face->options->edit_count; i++)
-        if (edits_apply(ticket_review(face->ticket), &face->options->edits[i], complaint,
-                        sizeof(complaint)))
-            show_escaped("%s\n", complaint);
+    if (face_edit(face->ticket, face->options, complaint, sizeof(complaint)))
+        show_escaped("%s; the options after it were not looked at\n", complaint);
     puts("\"help\" lists what you can do.");
     face->mode = FACE_COMMANDS;
     face_prompt(face);
@@ -293,14 +327,21 @@ static void advance(struct face *face)
 
 static void wait_for_something(struct face *face)
 {
-    struct pollfd polls[TICKET_POLLS + 2];
+    struct pollfd polls[TICKET_POLLS + 3];
     int timeout = ticket_timeout(face->ticket);
     ticket_polls(face->ticket, polls);
     polls[TICKET_POLLS] =
         (struct pollfd){.fd = face->input_ended ? -1 : STDIN_FILENO, .events = POLLIN};
     polls[TICKET_POLLS + 1] =
         (struct pollfd){.fd = face->viewer ? viewer_fd(face->viewer) : -1, .events = POLLIN};
-    if (poll(polls, TICKET_POLLS + 2, timeout) < 0)
+    polls[TICKET_POLLS + 2] = (struct pollfd){.fd = face->interrupt, .events = POLLIN};
+    int ready = poll(polls, TICKET_POLLS + 3, timeout);
+    if (interrupt_came() && face->mode != FACE_ENDED) {
+        putchar('\n');
+        face_cancel(face);
+        return;
+    }
+    if (ready < 0)
         return;
     if (polls[TICKET_POLLS].revents)
         take_input(face);
@@ -321,7 +362,11 @@ static void turn(struct face *face)
 
 int terminal_run(struct ticket *ticket, const struct options *options, struct viewer *viewer)
 {
-    struct face face = {.ticket = ticket, .options = options, .viewer = viewer};
+    struct face face = {.ticket = ticket,
+                        .options = options,
+                        .viewer = viewer,
+                        .interrupt = interrupt_watch(),
+                        .input_is_terminal = isatty(STDIN_FILENO) == 1};
     show_head(ticket);
     puts("");
     while (face.mode != FACE_ENDED)

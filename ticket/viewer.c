@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xcb/xcb.h>
+
+#include "setup.h"
 
 enum { SMALLEST = 4 };
 
@@ -36,17 +39,6 @@ struct viewer {
     int16_t from_x, from_y, to_x, to_y; /* of the drag, in the window */
 };
 
-static int has_plain_pixels(const xcb_setup_t *setup, const xcb_screen_t *screen)
-{
-    if (setup->image_byte_order != XCB_IMAGE_ORDER_LSB_FIRST || screen->root_depth != 24)
-        return 0;
-    xcb_format_iterator_t i = xcb_setup_pixmap_formats_iterator(setup);
-    for (; i.rem; xcb_format_next(&i))
-        if (i.data->depth == 24)
-            return i.data->bits_per_pixel == 32;
-    return 0;
-}
-
 static xcb_atom_t atom(xcb_connection_t *x, const char *name)
 {
     xcb_intern_atom_cookie_t cookie = xcb_intern_atom(x, 0, (uint16_t)strlen(name), name);
@@ -56,7 +48,7 @@ static xcb_atom_t atom(xcb_connection_t *x, const char *name)
     return found;
 }
 
-/* The first keysym of each key. */
+/* The first keysym of each key. The setup is whole, so keycodes rise and end at 255. */
 static void load_keys(struct viewer *viewer, const xcb_setup_t *setup)
 {
     uint8_t first = setup->min_keycode;
@@ -72,25 +64,46 @@ static void load_keys(struct viewer *viewer, const xcb_setup_t *setup)
     free(reply);
 }
 
-int viewer_new(struct viewer **out)
+static xcb_connection_t *greet(int fd, const struct xauth_cookie *cookie)
+{
+    static char name[] = "MIT-MAGIC-COOKIE-1";
+    struct xauth_cookie copy;
+    xcb_auth_info_t auth = {.namelen = sizeof(name) - 1, .name = name};
+    if (!cookie)
+        return xcb_connect_to_fd(fd, NULL);
+    copy = *cookie;
+    auth.datalen = sizeof(copy.bytes);
+    auth.data = (char *)copy.bytes;
+    xcb_connection_t *x = xcb_connect_to_fd(fd, &auth);
+    explicit_bzero(&copy, sizeof(copy));
+    return x;
+}
+
+int viewer_new(struct viewer **out, int fd, const struct xauth_cookie *cookie)
 {
     struct viewer *viewer = calloc(1, sizeof(*viewer));
-    if (!viewer)
+    if (!viewer) {
+        close(fd);
         return -ENOMEM;
-    viewer->x = xcb_connect(NULL, NULL);
+    }
+    viewer->x = greet(fd, cookie);
     if (xcb_connection_has_error(viewer->x)) {
         viewer_free(viewer);
         return -ENOTCONN;
     }
     const xcb_setup_t *setup = xcb_get_setup(viewer->x);
-    viewer->screen = xcb_setup_roots_iterator(setup).data;
-    if (!viewer->screen || !has_plain_pixels(setup, viewer->screen)) {
+    if (!setup_of_xcb_is_whole(setup) || !setup_has_plain_pixels(setup)) {
         viewer_free(viewer);
         return -ENOTSUP;
     }
+    viewer->screen = xcb_setup_roots_iterator(setup).data;
     viewer->protocols = atom(viewer->x, "WM_PROTOCOLS");
     viewer->delete_window = atom(viewer->x, "WM_DELETE_WINDOW");
     load_keys(viewer, setup);
+    if (xcb_connection_has_error(viewer->x)) {
+        viewer_free(viewer);
+        return -ENOTCONN;
+    }
     *out = viewer;
     return 0;
 }

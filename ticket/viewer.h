@@ -8,6 +8,7 @@
 #define CLOISTER_VIEWER_H
 
 #include "picture.h"
+#include "xauth.h"
 
 enum viewer_event_kind {
     VIEWER_NOTHING,
@@ -28,10 +29,13 @@ struct viewer_event {
 struct viewer;
 
 /*
- * Connects to the display that DISPLAY names; shows nothing yet. Returns 0, -ENOTCONN (no display),
- * -ENOTSUP (one without 24-bit little-endian colour) or -ENOMEM.
+ * Speaks for the first time with the X server that `fd` is connected to, which becomes the
+ * viewer's, whatever is returned; `cookie` may be NULL. Here the first byte of the server's is
+ * parsed: in a process that is locked. Shows nothing yet. Returns 0, -ENOTCONN (the server refuses,
+ * or hangs up), -ENOTSUP (its setup makes no sense, or is without 24-bit little-endian colour) or
+ * -ENOMEM.
  */
-int viewer_new(struct viewer **out);
+int viewer_new(struct viewer **out, int fd, const struct xauth_cookie *cookie);
 
 /* Closes the window and the connection. NULL is allowed. Returns NULL. */
 struct viewer *viewer_free(struct viewer *viewer);

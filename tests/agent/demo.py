@@ -114,8 +114,9 @@ def file_ticket(agent, desktop):
     for frame in frames:
         show(f"{frame['number']:3}  {frame['trigger']:8}  {frame['width']}x{frame['height']}  {frame['title']}")
     say("drops the first, blackens a rectangle of the second, describes, and consents")
-    sent = ticket_program(agent, desktop, "--json", "--yes", "--drop", "1", "--redact",
-                          "2:100,100,400,80", "--description", "The calculator does not add up.")
+    sent = ticket_program(agent, desktop, "--json", "--yes", "--drop", f"id:{frames[0]['id']}", "--redact",
+                          f"id:{frames[1]['id']}:100,100,400,80", "--until", frames[-1]["id"],
+                          "--description", "The calculator does not add up.")
     say(f"ticket {sent['number']} arrived: {sent['screenshots']} screenshots, "
         f"{sent['sealed_bytes']} sealed bytes")
     return sent

@@ -250,7 +250,7 @@ class AtRandom(FaultsCase):
     def file_tickets(self):
         while not self.over.is_set():
             said = self.world.description()
-            result = self.world.script("--yes", "--json", "--wait-for-connection",
+            result = self.world.script("--keep", "all", "--yes", "--json", "--wait-for-connection",
                                        "--description", said)
             self.results.append((said, result))
             if result.returncode:

@@ -62,7 +62,7 @@ class Memory(unittest.TestCase):
     def first_ticket(self):
         """Sends a ticket, and returns the WebP of its first frame: encoding is deterministic, so the
         same frame has the same bytes in the next ticket."""
-        sent = self.s.ticket("--yes", "--json", "--description", "first")
+        sent = self.s.ticket("--keep", "all", "--yes", "--json", "--description", "first")
         self.assertEqual(sent.returncode, 0, sent.stderr)
         folder = self.s.open_bundle(json.loads(sent.stdout)["number"])
         with open(os.path.join(folder, "frames/0001.webp"), "rb") as f:
@@ -186,7 +186,7 @@ class Files(unittest.TestCase):
         start = time.time() - 2
         self.s = Surroundings(self)
         self.s.show_pattern()
-        sent = self.s.ticket("--yes", "--json", "--description", "an unlikely description")
+        sent = self.s.ticket("--keep", "all", "--yes", "--json", "--description", "an unlikely description")
         self.assertEqual(sent.returncode, 0, sent.stderr)
         number = json.loads(sent.stdout)["number"]
         # Before the help desk's technician opens the bundle.

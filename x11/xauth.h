@@ -5,8 +5,8 @@
  * The file is a row of entries (Xsecurity(7), libXau): u16 family, then four counted fields of
  * u16 length and bytes, all big-endian: address, display number, name of the protocol, data.
  */
-#ifndef CLOISTER_CAPTURE_XAUTH_H
-#define CLOISTER_CAPTURE_XAUTH_H
+#ifndef CLOISTER_XAUTH_H
+#define CLOISTER_XAUTH_H
 
 #include <stddef.h>
 #include <stdint.h>
