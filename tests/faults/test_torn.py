@@ -80,7 +80,7 @@ class ConsoleDisk(FaultsCase):
 
     def test_a_script_does_not_wait_for_ever(self):
         self.disk.fill()
-        result = self.world.script("--yes", "--description", "full", timeout=90)
+        result = self.world.script("--keep", "all", "--yes", "--description", "full", timeout=90)
         self.assertEqual(result.returncode, 5, result.stderr)
         self.assertRegex(result.stderr, r"(?i)storage|could not store")
 
@@ -110,7 +110,7 @@ class VaultGone(FaultsCase):
 
     def test_a_script_is_told_and_ends(self):
         self.stop_the_vault()
-        result = self.world.script("--yes", "--description", "no vault", timeout=90)
+        result = self.world.script("--keep", "all", "--yes", "--description", "no vault", timeout=90)
         self.assertEqual(result.returncode, 5, result.stderr)
         self.assertIn("the ticket could not be sent: the vault is not running", result.stderr)
 
