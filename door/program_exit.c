@@ -15,11 +15,6 @@ static const char *const texts[PROGRAM_EXIT_LIMIT] = {
     [PROGRAM_EXIT_OTHER_BUILD] = "this program and the running agent are of different builds",
 };
 
-const char *program_exit_text(int code)
-{
-    return code >= 0 && code < PROGRAM_EXIT_LIMIT ? texts[code] : NULL;
-}
-
 void program_exit_print(FILE *out)
 {
     for (int code = 0; code < PROGRAM_EXIT_LIMIT; code++)

@@ -24,9 +24,6 @@ enum program_exit {
     PROGRAM_EXIT_LIMIT
 };
 
-/* One line that explains `code`, a constant; NULL if it is none of the above. */
-const char *program_exit_text(int code);
-
 /* Writes the table, one line per code, each after two blanks. */
 void program_exit_print(FILE *out);
 

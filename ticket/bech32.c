@@ -150,25 +150,3 @@ int bech32_encode(char *out, size_t capacity, const char *prefix, const uint8_t 
     *at = '\0';
     return 0;
 }
-
-const char *bech32_explain(int outcome)
-{
-    switch (outcome) {
-    case 0:
-        return "valid";
-    case BECH32_LENGTH:
-        return "wrong length";
-    case BECH32_CASE:
-        return "upper and lower case are mixed";
-    case BECH32_CHARACTER:
-        return "a character that does not belong there";
-    case BECH32_PREFIX:
-        return "another kind of key";
-    case BECH32_CHECKSUM:
-        return "the checksum does not fit: mistyped or damaged";
-    case BECH32_PADDING:
-        return "bits past the end are set";
-    default:
-        return "unknown outcome";
-    }
-}

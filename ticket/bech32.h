@@ -36,7 +36,4 @@ int bech32_decode(const char *text, const char *prefix, uint8_t *out, size_t len
 int bech32_encode(char *out, size_t capacity, const char *prefix, const uint8_t *bytes,
                   size_t length);
 
-/* A sentence for a person about an enum bech32_outcome. */
-const char *bech32_explain(int outcome);
-
 #endif

@@ -254,11 +254,6 @@ enum fetch_state fetch_state(const struct fetch *fetch)
     return fetch->state;
 }
 
-size_t fetch_progress(const struct fetch *fetch)
-{
-    return fetch->index;
-}
-
 const char *fetch_why(const struct fetch *fetch)
 {
     return fetch->why;

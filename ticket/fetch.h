@@ -42,9 +42,6 @@ int fetch_tick(struct fetch *fetch, uint64_t now_ms);
 
 enum fetch_state fetch_state(const struct fetch *fetch);
 
-/* How many records have come or were given up. */
-size_t fetch_progress(const struct fetch *fetch);
-
 /* Why it ended, for a person; "" unless FETCH_ENDED. Hostile text. */
 const char *fetch_why(const struct fetch *fetch);
 

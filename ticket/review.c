@@ -216,11 +216,6 @@ bool review_complete(const struct review *review)
     return review_totals(review).waiting == 0;
 }
 
-uint64_t review_revision(const struct review *review)
-{
-    return review->revision;
-}
-
 void review_mark_sealed(struct review *review)
 {
     review->sealed_revision = review->revision;

@@ -114,9 +114,6 @@ const struct locked_bytes *review_image(const struct review_frame *frame);
 /* Whether nothing is being waited for. */
 bool review_complete(const struct review *review);
 
-/* Rises with every change of what would be sent. */
-uint64_t review_revision(const struct review *review);
-
 /* Notes that the present revision was sealed for the user to consent to. */
 void review_mark_sealed(struct review *review);
 

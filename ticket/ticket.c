@@ -135,11 +135,6 @@ const char *ticket_frames_why(const struct ticket *ticket)
     return fetch_why(ticket->fetch);
 }
 
-size_t ticket_fetched(const struct ticket *ticket)
-{
-    return fetch_progress(ticket->fetch);
-}
-
 static void fill_facts(const struct ticket *ticket, struct document_facts *facts, char capture[64])
 {
     const ipc_TicketConfig *config = agent_config(ticket->agent);

@@ -56,7 +56,6 @@ bool ticket_listed(const struct ticket *ticket);
 bool ticket_ready(const struct ticket *ticket);
 /* Why there are no frames, or not all; "" if there is nothing to say. Hostile text. */
 const char *ticket_frames_why(const struct ticket *ticket);
-size_t ticket_fetched(const struct ticket *ticket);
 
 /*
  * Seals the review as it stands. Returns 0, TICKET_NOT_READY, TICKET_NO_RECIPIENTS,

@@ -52,6 +52,14 @@ int command_parse(struct command_line *line, int argc, char **argv, const struct
     return COMMAND_GO_ON;
 }
 
+bool command_take_flag(void *context, int option, char *value)
+{
+    (void)option;
+    (void)value;
+    *(bool *)context = true;
+    return true;
+}
+
 bool command_operands(int argc, char **argv, int least, int most)
 {
     char where[64];

@@ -49,6 +49,10 @@ int command_parse(struct command_line *line, int argc, char **argv, const struct
                   const char *help, bool (*take)(void *context, int option, char *value),
                   void *context);
 
+/* For command_parse, where the one option of the subcommand's own is a flag: sets the bool at
+ * `context`. */
+bool command_take_flag(void *context, int option, char *value);
+
 /* Whether there are between `least` and `most` operands; says so if not. */
 bool command_operands(int argc, char **argv, int least, int most);
 

@@ -81,14 +81,6 @@ int resume_command(struct command_line *line, int argc, char **argv)
     return command_operands(argc, argv, 0, 0) ? set_pause(line, "resume", 0) : PROGRAM_EXIT_USAGE;
 }
 
-static bool take_yes(void *context, int option, char *value)
-{
-    (void)option;
-    (void)value;
-    *(bool *)context = true;
-    return true;
-}
-
 /* COMMAND_GO_ON, or what to exit with. */
 static int confirm(void)
 {
@@ -134,7 +126,7 @@ int key_command(struct command_line *line, int argc, char **argv)
 {
     static const struct option options[] = {{"yes", no_argument, NULL, 'y'}, COMMAND_OPTIONS};
     bool yes = false;
-    int result = command_parse(line, argc, argv, options, key_help, take_yes, &yes);
+    int result = command_parse(line, argc, argv, options, key_help, command_take_flag, &yes);
     if (result != COMMAND_GO_ON)
         return result;
     if (!command_operands(argc, argv, 1, 1))

@@ -127,21 +127,13 @@ static int gather(struct status *status, struct door *door)
     return PROGRAM_EXIT_OK;
 }
 
-static bool take_json(void *context, int option, char *value)
-{
-    (void)option;
-    (void)value;
-    *(bool *)context = true;
-    return true;
-}
-
 int status_command(struct command_line *line, int argc, char **argv)
 {
     static const struct option options[] = {{"json", no_argument, NULL, 'j'}, COMMAND_OPTIONS};
     static struct status status; /* large */
     struct door door;
     bool json = false;
-    int result = command_parse(line, argc, argv, options, help, take_json, &json);
+    int result = command_parse(line, argc, argv, options, help, command_take_flag, &json);
     if (result != COMMAND_GO_ON)
         return result;
     if (!command_operands(argc, argv, 0, 0))
