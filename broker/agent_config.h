@@ -12,10 +12,12 @@
 
 #include <stdint.h>
 
-#define AGENT_CONFIG_MAGIC 0x31474643u /* "CFG1"; rises with every change of this layout */
+#define AGENT_CONFIG_MAGIC 0x32474643u /* "CFG2"; rises with every change of this layout */
 
 #define AGENT_RECIPIENTS_MAX 8
 #define AGENT_DENY_MAX       32
+#define AGENT_GROUPS_MAX     16
+#define AGENT_ALLOW_MAX      64
 #define AGENT_KINDS_MAX      32
 #define AGENT_UID_NONE       UINT32_MAX
 
@@ -70,6 +72,16 @@ struct agent_ticket {
                    [64]; /* age X25519 recipients "age1...", checked for form */
 };
 
+/* The local policy for signed commands (docs/commands.md), which no signature overrides. */
+struct agent_commands {
+    uint32_t profile;     /* enum monitor_profile: the highest; NONE: commands are switched off */
+    uint32_t group_count; /* of the machine: what a command's audience may name beside its id */
+    uint32_t allow_count; /* 0: any command hash may run */
+    uint32_t zero;
+    char groups[AGENT_GROUPS_MAX][48];
+    uint8_t allow[AGENT_ALLOW_MAX][32]; /* command hashes (order/order.h) */
+};
+
 /* What could be said of one serial number. Only two `present` values that differ are a change. */
 enum agent_id_state {
     AGENT_ID_ABSENT = 0,     /* this host has no such thing (a virtual disk, no DMI table) */
@@ -114,6 +126,7 @@ struct agent_config {
     struct agent_capture capture;
     struct agent_console console;
     struct agent_ticket ticket;
+    struct agent_commands commands;
 };
 
 #endif

@@ -20,6 +20,13 @@
  *   EXITED: the process is gone and reaped; the slot is free. Sent exactly once for every STARTED.
  * KILL may be sent at any time after START; EXITED follows. A RELEASE or KILL that crosses EXITED
  * on its way is ignored.
+ *
+ * A signed command is two instances. START of MONITOR_RUNNER_KIND, into a slot below
+ * MONITOR_COMMAND_SLOT, names the profile and the command hash: here the local policy is checked,
+ * and what it let pass is handed to the runner in a sealed memfd (order/grant.h), which carries out
+ * nothing else. Then START of the profile's own kind, without a profile or a hash, into the slot
+ * MONITOR_COMMAND_SLOT above its runner's: the command's process, tied to that runner by a
+ * socketpair, once. When the runner ends, the monitor kills its command.
  */
 #ifndef CLOISTER_MONITOR_PROTOCOL_H
 #define CLOISTER_MONITOR_PROTOCOL_H
@@ -45,9 +52,20 @@
 #define MONITOR_MESSAGE_RATE  128u
 #define MONITOR_STOP_MS       3000u /* STOP: time to exit before everything is killed */
 
+#define MONITOR_RUNNER_KIND  "runner"
+#define MONITOR_COMMAND_SLOT 32u /* a command's slot is so far above its runner's */
+
+/* Profiles of signed commands, each allowing more than the one before (ipc.CommandProfile). */
+enum monitor_profile {
+    MONITOR_PROFILE_NONE = 0,       /* as the local policy's highest: commands are switched off */
+    MONITOR_PROFILE_DIAGNOSTIC = 1, /* kind "cmd-diagnostic" */
+    MONITOR_PROFILE_USER = 2,       /* kind "cmd-user" */
+    MONITOR_PROFILE_ADMIN = 3,      /* kind "cmd-admin" */
+};
+
 enum monitor_op {
     /* broker to monitor */
-    MONITOR_START = 1,   /* kind, slot, generation */
+    MONITOR_START = 1,   /* kind, slot, generation; for a runner also profile and digest */
     MONITOR_RELEASE = 2, /* slot, generation */
     MONITOR_KILL = 3,    /* slot, generation */
     MONITOR_READY = 4,   /* the broker serves; the monitor tells its service manager. Once. */
@@ -80,6 +98,8 @@ enum monitor_reason {
     MONITOR_REASON_CGROUP = 9,       /* no cgroup could be made and the policy insists on one */
     MONITOR_REASON_EXECUTABLE = 10,  /* a program is absent, or others than root could change it */
     MONITOR_REASON_SYSTEM = 11,      /* a system call failed: see code */
+    MONITOR_REASON_PROFILE = 12,     /* a profile above the local policy's highest */
+    MONITOR_REASON_DIGEST = 13, /* the local policy lists what may run, and this is not in it */
 };
 
 enum monitor_session {
@@ -92,14 +112,22 @@ struct monitor_message {
     uint32_t op;         /* enum monitor_op */
     uint32_t slot;       /* 0 to MONITOR_SLOTS - 1 */
     uint32_t generation; /* 1 and above, rising within a slot */
-    uint32_t reason;
+    union {
+        uint32_t reason;
+        uint32_t profile; /* START of a runner: enum monitor_profile, not NONE */
+    };
     char kind[MONITOR_KIND_MAX]; /* the policy's name, terminated and padded with NUL */
-    int32_t pid;                 /* as the monitor's pid namespace sees it */
-    uint32_t uid;
-    uint32_t gid;
-    int32_t code;
-    int32_t value;
-    uint32_t zero[3]; /* must be zero */
+    union {
+        struct {
+            int32_t pid; /* as the monitor's pid namespace sees it */
+            uint32_t uid;
+            uint32_t gid;
+            int32_t code;
+            int32_t value;
+            uint32_t zero[3]; /* must be zero */
+        };
+        uint8_t digest[32]; /* START of a runner: the command hash (order/order.h) */
+    };
 };
 
 _Static_assert(sizeof(struct monitor_message) == 64, "fixed size on the socketpair");
