@@ -10,6 +10,7 @@
 #ifndef CLOISTER_VAULT_COMMAND_KEYS_H
 #define CLOISTER_VAULT_COMMAND_KEYS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define COMMAND_KEYS_SECTION      ".cloister_keys"
@@ -38,5 +39,36 @@ struct command_keys {
 };
 
 _Static_assert(sizeof(struct command_keys) == COMMAND_KEYS_SECTION_SIZE, "no padding");
+
+/* "SHA256:", 43 characters of base64, NUL. */
+#define COMMAND_FINGERPRINT_SIZE 52
+
+/*
+ * Copies the table out of this binary's section, as it is there now and not as it was compiled.
+ * What it says must be checked with command_keys_flaw() before use. Any thread.
+ */
+void command_keys_built_in(struct command_keys *out);
+
+/*
+ * What is wrong with a table: the magic, more than COMMAND_KEYS_MAX keys, a byte that must be zero
+ * and is not, a key id that is empty, has other characters or stands there twice, an unknown
+ * profile or flag, coordinates that are no point of P-256. Returns a sentence that lives for ever,
+ * or NULL if nothing is wrong; no key at all is not wrong. Any thread; OpenSSL is used.
+ */
+const char *command_keys_flaw(const struct command_keys *table);
+
+/*
+ * The key's fingerprint, "SHA256:" and the unpadded base64 (RFC 4648 section 4) of the SHA-256 of
+ * its SubjectPublicKeyInfo in DER (RFC 5480), as of `openssl pkey -pubin -outform DER`. Any thread;
+ * libsodium must have been initialised.
+ */
+void command_key_fingerprint(char out[COMMAND_FINGERPRINT_SIZE], const struct command_key *key);
+
+/*
+ * What `--version` prints: the program and its version, then a line for each built-in key:
+ * kid, fingerprint, profile, and "countersigns" and "revokes" where it does. Returns the exit
+ * status: 0; 1 if the table is wrong, which is said on standard error, or standard output fails.
+ */
+int command_keys_print(void);
 
 #endif
