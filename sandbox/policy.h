@@ -87,6 +87,13 @@ enum policy_variable {
     POLICY_VARIABLE_RUNTIME = 1 << 3, /* /run/cloister */
 };
 
+/* Whose rights the process has. */
+enum policy_identity {
+    POLICY_ACCOUNT, /* an account of the agent's own, `user` */
+    POLICY_SESSION, /* the desktop session's user; nothing runs while there is none */
+    POLICY_ROOT,
+};
+
 #define POLICY_DESCRIPTORS_MAX 3
 
 struct policy_descriptor {
@@ -95,8 +102,10 @@ struct policy_descriptor {
 };
 
 struct policy {
-    const char *kind;    /* at most 15 bytes */
-    const char *user;    /* the account of instance 0; instance n runs as "<user>-<n>" */
+    const char *kind; /* at most 15 bytes */
+    enum policy_identity identity;
+    const char *user;    /* POLICY_ACCOUNT: that of instance 0; instance n runs as "<user>-<n>".
+                            Otherwise NULL */
     const char *program; /* file name in the launcher's own folder */
     uint32_t instances;  /* most at one time */
     uint64_t namespaces; /* CLONE_NEW* that the monitor passes to clone3 */
