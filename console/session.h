@@ -18,8 +18,8 @@
 #include "upload.h"
 
 #define SESSION_UPLOADS_MAX   4
-#define SESSION_ENROLL_MAX    3   /* refused tokens per connection */
-#define SESSION_TEXTS_PER_S   100 /* text messages within one second */
+#define SESSION_ENROLL_MAX    3    /* refused tokens per connection */
+#define SESSION_TEXTS_PER_S   1000 /* text messages within one second; a command has two */
 #define SESSION_CHUNK_WINDOW  8
 #define SESSION_QUEUE_MAX     64 /* unsent messages before the transport stops reading */
 #define SESSION_AUTH_MS       10000
