@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "landlock.h"
 
 /* Waits for the monitor's word to go on, and takes it. Nothing has been opened yet. */
@@ -25,7 +26,7 @@ static int take_order(struct launch *launch)
             launch->policy = cloister_policies[i];
     if (launch->policy == NULL)
         return -ENOENT;
-    if (order->uid == 0 || order->gid == 0)
+    if (!identity_fits(launch->policy->identity, order->uid, order->gid))
         return -EPERM;
     return fcntl(LAUNCH_FD_LINK, F_SETFD, FD_CLOEXEC) != 0 ? -errno : 0;
 }
@@ -104,6 +105,8 @@ static int leave_all(const struct launch *launch, int ruleset, int abi)
 static int enter_landlock(struct launch *launch)
 {
     int abi = landlock_abi();
+    if (launch->policy->host_root)
+        return 0;
     if (abi < launch->policy->landlock_minimum)
         return abi < 0 ? abi : -EOPNOTSUPP;
     int ruleset = landlock_deny_all(abi, (launch->policy->namespaces & CLONE_NEWNET) == 0);
@@ -127,11 +130,14 @@ static int close_others(struct launch *launch)
 
 static int exec_worker(struct launch *launch)
 {
+    const struct policy_mount *program = &launch->policy->mounts[0];
     char path[PATH_MAX];
-    char *arguments[] = {path + strlen("/bin/"), NULL};
     char *none[] = {NULL};
-    snprintf(path, sizeof(path), "/bin/%s", launch->policy->program);
-    execve(path, arguments, none);
+    int result = expand(path, launch, program->target_base, program->target);
+    if (result != 0)
+        return result;
+    char *kind = launch->policy->command ? launch->order.kind : NULL;
+    execve(path, (char *[]){strrchr(path, '/') + 1, kind, NULL}, none);
     return -errno;
 }
 

@@ -8,7 +8,8 @@
  * Descriptors on entry: 0 the life pipe's read end, 1 /dev/null, 2 the log pipe, 3 + i the policy's
  * descriptor number i, and LAUNCH_FD_LINK. The place of `xauthority` stays empty, since the
  * launcher makes that one itself, and so may that of an optional one. The worker gets the same but
- * the link; all others are closed. Its environment is empty and it has no arguments.
+ * the link; all others are closed. Its environment is empty and it has no arguments; a policy with
+ * `filter command` gives its program one, the policy's kind.
  *
  * The link is one end of a SOCK_SEQPACKET socketpair. The launcher waits on it for one
  * struct launch_order and ends if the other end is closed before. On failure exactly one
@@ -34,7 +35,7 @@
  * from one tree and run on one machine; every text ends in NUL. */
 struct launch_order {
     char kind[16];                 /* of the policy */
-    uint32_t uid, gid;             /* the instance's account, not root's */
+    uint32_t uid, gid;             /* what identity_fits() the policy */
     struct namespaces monitors;    /* those that the launcher must have left */
     char paths[POLICY_BASES][320]; /* what the policy's paths begin with; the first is empty */
     char root[80];       /* an existing folder of root's to build the private root on; nothing is
@@ -50,7 +51,7 @@ struct launch_order {
 /*
  * What comes back over the link. The stages are those of the table in launch.c, and "cgroup" and
  * "exec" of the monitor's child before it is the launcher:
- *   order         not whole, of an unknown kind, or for root's account
+ *   order         not whole, of an unknown kind, or for ids that the policy's identity excludes
  *   cgroup        joining it, or the cgroup namespace
  *   namespaces    not in namespaces of its own
  *   xauthority    the cookie file cannot be read

@@ -160,6 +160,8 @@ static int ambient_prepare(bool keeps_memlock)
 /* With NO_SETUID_FIXUP the uid change itself clears nothing; capabilities_drop does. */
 int capabilities_prepare(struct launch *launch)
 {
+    if (launch->policy->identity == POLICY_ROOT)
+        return 0;
     const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                                SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
@@ -175,6 +177,8 @@ int capabilities_prepare(struct launch *launch)
  * could not tell whether this has failed. */
 int capabilities_drop(struct launch *launch)
 {
+    if (launch->policy->identity == POLICY_ROOT)
+        return 0;
     uint32_t left = launch->keeps_memlock ? 1U << CAP_IPC_LOCK : 0;
     const struct __user_cap_data_struct wanted[2] = {{left, left, left}, {0, 0, 0}};
     struct __user_cap_data_struct data[2] = {wanted[0], wanted[1]};

@@ -56,19 +56,19 @@ static int make_private(void)
 
 int root_begin(struct launch *launch)
 {
+    const char *root = launch->policy->host_root ? "/" : launch->order.root;
     int result = make_private();
     umask(022);
-    if (result == 0 &&
-        (mount("tmpfs", launch->order.root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-               "size=1M,nr_inodes=1k,mode=0755") != 0 ||
-         chdir(launch->order.root) != 0))
+    if (result == 0 && !launch->policy->host_root &&
+        mount("tmpfs", root, "tmpfs", CLOSED & ~MS_RDONLY, "size=1M,nr_inodes=1k,mode=0755") != 0)
         result = -errno;
-    return result;
+    return result == 0 && chdir(root) != 0 ? -errno : result;
 }
 
-/* Makes the place that `target` names below the current folder: folders above it, then a folder or
- * an empty file. policyc has seen to it that no target lies within another mount. */
-static int make_target(char path[static PATH_MAX], const char *target, bool folder)
+/* Makes the place that `target` names below the current folder: folders above it, then a folder, a
+ * link or an empty file. policyc has seen to it that no target lies within another mount. */
+static int make_target(char path[static PATH_MAX], const char *target, mode_t type,
+                       const char *link)
 {
     int n = snprintf(path, PATH_MAX, ".%s", target);
     if (n < 0 || n >= PATH_MAX)
@@ -79,9 +79,10 @@ static int make_target(char path[static PATH_MAX], const char *target, bool fold
             return -errno;
         *slash = '/';
     }
-    if (folder)
-        return mkdir(path, 0755) != 0 && errno != EEXIST ? -errno : 0;
-    return mknod(path, S_IFREG | 0444, 0) != 0 ? -errno : 0;
+    int made = type == S_IFDIR   ? mkdir(path, 0755)
+               : type == S_IFLNK ? symlink(link, path)
+                                 : mknod(path, S_IFREG | 0444, 0);
+    return made != 0 && errno != EEXIST ? -errno : 0; /* the host's root has the program */
 }
 
 /* Reads back what mount_setattr said that it did. The bits are the same as statvfs's but one. */
@@ -107,7 +108,7 @@ static int bind_at(const struct policy_mount *mount, const char *source, const c
     if ((status.st_mode & S_IFMT) != mount->type ||
         (mount->kind == POLICY_MOUNT_PROGRAM && !root_alone_writes(&status)))
         return -EPERM;
-    int result = make_target(path, target, S_ISDIR(status.st_mode));
+    int result = make_target(path, target, mount->type, NULL);
     if (result == 0 && (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0 ||
                         move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0))
         result = -errno;
@@ -128,14 +129,15 @@ static int mount_new(const struct launch *launch, const struct policy_mount *mou
                      const char *target)
 {
     char path[PATH_MAX];
-    char options[128] = "subset=pid,hidepid=invisible";
-    bool proc = mounted->kind == POLICY_MOUNT_PROC;
-    const char *type = proc ? "proc" : "tmpfs";
-    if (!proc)
+    char options[128] = "hidepid=invisible,subset=pid";
+    const char *type = mounted->kind == POLICY_MOUNT_TMPFS ? "tmpfs" : "proc";
+    if (mounted->kind == POLICY_MOUNT_PROCFS)
+        *strchr(options, ',') = '\0';
+    else if (mounted->kind == POLICY_MOUNT_TMPFS)
         snprintf(options, sizeof(options), "size=%llu,mode=0700,uid=%u,gid=%u",
                  (unsigned long long)mounted->size, launch->order.uid, launch->order.gid);
-    int result = make_target(path, target, true);
-    if (result == 0 && mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0)
+    int result = make_target(path, target, S_IFDIR, NULL);
+    if (result == 0 && mount(type, path, type, mounted->flags, options) != 0)
         result = -errno;
     return result;
 }
@@ -149,6 +151,8 @@ static int mount_one(const struct launch *launch, const struct policy_mount *mou
         return result;
     if (mount->source == NULL)
         return mount_new(launch, mount, target);
+    if (mount->kind == POLICY_MOUNT_LINK)
+        return make_target(source, target, S_IFLNK, mount->source);
     result = expand(source, launch, mount->source_base, mount->source);
     if (result != 0)
         return result;
@@ -187,7 +191,8 @@ int root_enter(struct launch *launch)
     struct stat before;
     struct stat root;
     struct stat above;
-    (void)launch;
+    if (launch->policy->host_root)
+        return 0;
     if (mount_setattr(AT_FDCWD, ".", 0, &attr, sizeof(attr)) != 0 || stat(".", &before) != 0)
         return -errno;
     /* The old root is stacked upon the new one, and detached from there (pivot_root(2)). An old

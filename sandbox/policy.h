@@ -30,6 +30,9 @@ enum policy_mount_kind {
     POLICY_MOUNT_TMPFS,   /* an empty private file system of `size` bytes, owned by the worker */
     POLICY_MOUNT_PROC,    /* a new procfs, subset=pid, hidepid=invisible */
     POLICY_MOUNT_PROGRAM, /* the worker's own program or a shared library: may be executed */
+    POLICY_MOUNT_EXEC,    /* a folder, read-only; what lies there may be executed */
+    POLICY_MOUNT_LINK,    /* a symbolic link; `source` is what it says */
+    POLICY_MOUNT_PROCFS,  /* a new procfs, all of it, hidepid=invisible */
 };
 
 /*
@@ -64,11 +67,11 @@ enum policy_base {
 struct policy_mount {
     enum policy_mount_kind kind;
     enum policy_base source_base;
-    const char *source; /* behind its base; NULL for tmpfs and proc */
+    const char *source; /* behind its base; NULL for tmpfs and both of proc */
     enum policy_base target_base;
     const char *target; /* behind its base: absolute in the private root */
     uint64_t size;      /* of a tmpfs, bytes */
-    uint32_t type;      /* S_IF* that the source must be; 0 for tmpfs and proc */
+    uint32_t type;      /* S_IF* that the source must be, or the link is; 0 without a source */
     uint32_t flags;     /* MOUNT_ATTR_* of mount_setattr(2) that it is given */
     uint32_t rights;    /* enum policy_right */
     bool optional;      /* left out if the source does not exist */
@@ -117,7 +120,10 @@ struct policy {
     uint32_t cpu_percent; /* of one core; 0: none */
     uint64_t memlock;     /* RLIMIT_MEMLOCK, bytes */
 
-    const struct policy_mount *mounts;
+    bool command;   /* it is what holds a signed command, not a worker: `filter command` */
+    bool host_root; /* no root of its own and no Landlock: it sees the host's mounts */
+
+    const struct policy_mount *mounts; /* the first is the program */
     size_t mount_count;
     const struct policy_limit *limits;
     size_t limit_count;

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-LIMIT = 2000
+LIMIT = 2250
 # Text and comments together, so that neither hides in the other.
 PIECE = re.compile(r'("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')|/\*.*?\*/|//[^\n]*', re.S)
 

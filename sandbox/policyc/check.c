@@ -17,7 +17,8 @@ static void use_default(struct setting *setting, uint64_t value)
 static bool has_proc(const struct document *document)
 {
     for (size_t i = 0; i < document->mount_count; i++)
-        if (document->mounts[i].mount.kind == POLICY_MOUNT_PROC)
+        if (document->mounts[i].mount.kind == POLICY_MOUNT_PROC ||
+            document->mounts[i].mount.kind == POLICY_MOUNT_PROCFS)
             return true;
     return false;
 }
@@ -53,8 +54,7 @@ void document_check(struct document *document)
     use_default(&document->secret, POLICY_UNUSED);
     if (!has_proc(document))
         complain(document, place, "\"mount proc\" is missing: the lock reads itself back there");
-    if (document->user.set && document->user.text && strcmp(document->user.text, "root") == 0)
-        complain(document, document->user.place, "a worker is not root");
     check_nesting(document);
     check_rules(document);
+    check_command(document);
 }

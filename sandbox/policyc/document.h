@@ -85,7 +85,10 @@ struct setting {
 struct document {
     const char *file; /* the policy named on the command line */
     const char *overlay;
+    enum policy_identity identity;
     struct setting kind, user, program, instances;
+    struct setting command, host_root; /* `filter command`, `root host` */
+    struct setting otherwise;          /* `default`: the errno, 0 to allow */
     struct setting memory, pids, cpu, memlock;
     struct setting landlock_minimum, landlock_preferred, mdwe, secret;
     uint64_t shared_namespaces; /* CLONE_NEW* left out */
@@ -139,6 +142,18 @@ void document_add_libraries(struct document *document, const char *file);
 void read_rule(struct line *line);
 void read_mount(struct line *line);
 void check_rules(struct document *document);
+
+/* What only the policy of a signed command says (commands.c). */
+void read_filter(struct line *line);
+void read_root(struct line *line);
+void read_default(struct line *line);
+void check_command(struct document *document);
+
+/* Marks a setting as made by this line, or complains that it was made in this file already. */
+struct setting *set(struct line *line, struct setting *setting, const char *name);
+
+/* The line's only further word, or NULL with a complaint. */
+const char *only_word(struct line *line, const char *what);
 
 /* Allocation that does not return on failure. */
 char *copy(const char *text);

@@ -46,11 +46,20 @@ static void add_rule(struct document *document, scmp_filter_ctx context, const s
                  strerror(-result));
 }
 
-/* Kills the process for what is not listed, and for a call by another architecture's table: with
- * int 0x80, or with x32 numbers. */
-static scmp_filter_ctx new_filter(void)
+/* What happens to a call that no rule matches. */
+static uint32_t default_action(const struct document *document)
 {
-    scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (!document->otherwise.set)
+        return SCMP_ACT_KILL_PROCESS;
+    uint32_t error = (uint32_t)document->otherwise.number;
+    return error == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(error);
+}
+
+/* Kills the process for a call by another architecture's table: with int 0x80, or with x32 numbers.
+ */
+static scmp_filter_ctx new_filter(const struct document *document)
+{
+    scmp_filter_ctx context = seccomp_init(default_action(document));
     if (context != NULL &&
         seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
         seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0)
@@ -131,7 +140,7 @@ static void print_hash(const struct sock_filter *program, size_t count, FILE *ou
 void output_filter(struct document *document, FILE *out)
 {
     static struct sock_filter program[BPF_MAXINSNS];
-    scmp_filter_ctx context = new_filter();
+    scmp_filter_ctx context = new_filter(document);
     for (size_t i = 0; i < document->rule_count; i++)
         add_rule(document, context, &document->rules[i]);
     size_t count = export(context, program, BPF_MAXINSNS);

@@ -51,7 +51,8 @@ static void compile(const char *file, const char *overlay, const char *libraries
     memset(&document, 0, sizeof(document));
     document.file = file;
     document_read(&document, file, false);
-    if (overlay != NULL) {
+    /* A command is no program of this build: its filter is the same in every one. */
+    if (overlay != NULL && !document.command.set) {
         document.overlay = overlay_name(overlay);
         document_read(&document, overlay, true);
     }

@@ -26,6 +26,7 @@ static const struct mount_word mount_words[] = {
      POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_REMOVE | POLICY_DIRECTORIES,
      "the worker can keep files in memory"},
     {"proc", POLICY_MOUNT_PROC, POLICY_READ, NULL},
+    {"link", POLICY_MOUNT_LINK, 0, NULL},
 };
 
 static bool is_path(struct line *line, const char *path)
@@ -98,6 +99,13 @@ static bool read_options(struct line *line, struct mount_entry *entry)
             entry->mount.optional = true;
         } else if (strcmp(option, "stays") == 0) {
             entry->stays = true;
+        } else if (strcmp(option, "exec") == 0 && entry->mount.kind == POLICY_MOUNT_DIR) {
+            entry->mount.kind = POLICY_MOUNT_EXEC;
+            entry->mount.rights |= POLICY_EXECUTE;
+            dangerous(line, "whatever lies there can be executed");
+        } else if (strcmp(option, "full") == 0 && entry->mount.kind == POLICY_MOUNT_PROC) {
+            entry->mount.kind = POLICY_MOUNT_PROCFS;
+            dangerous(line, "all that the kernel tells of the host");
         } else if (strcmp(option, "at") == 0) {
             const char *target = word(line);
             if (target == NULL || !is_path(line, target))
@@ -120,10 +128,9 @@ static bool read_options(struct line *line, struct mount_entry *entry)
 static bool read_paths(struct line *line, struct mount_entry *entry)
 {
     struct policy_mount *mount = &entry->mount;
-    if (mount->kind == POLICY_MOUNT_PROC) {
-        mount->target = "/proc";
+    mount->target = "/proc";
+    if (mount->kind == POLICY_MOUNT_PROC)
         return true;
-    }
     const char *path = word(line);
     if (path == NULL) {
         complain(line->document, line->place, "a path is missing");
@@ -169,6 +176,8 @@ void read_mount(struct line *line)
         return;
     if (found->kind == POLICY_MOUNT_TMPFS && entry.mount.size == 0)
         complain(line->document, line->place, "a tmpfs needs a size");
+    if (found->kind == POLICY_MOUNT_LINK && entry.mount.target == entry.mount.source)
+        complain(line->document, line->place, "a link needs \"at PATH\"");
     bool is_channel = entry.mount.source != NULL && !strcmp(entry.mount.source, "${channel}");
     if (entry.stays)
         dangerous(line, "the files stay reachable after the lock");

@@ -20,6 +20,15 @@
     "mount proc\n"
 #define HEAD_LINES 7
 
+#define COMMAND_WITHOUT_USER                                                                       \
+    "kind sample\nfilter command\nprogram cloister-sample\nmemory 64M\npids 8\ncpu 50\nmount "     \
+    "proc\n"
+#define COMMAND_WITHOUT_PROC                                                                       \
+    "kind sample\nuser cloister-sample\nfilter command\nprogram cloister-sample\nmemory 64M\n"     \
+    "pids 8\ncpu 50\n"
+#define COMMAND COMMAND_WITHOUT_PROC "mount proc\n"
+#define DEFAULT "default errno ENOSYS\n"
+
 static char folder[64];
 static char policy[96];
 static char output[96];
@@ -138,26 +147,89 @@ static const struct refusal {
     {"library libc", "is no soname"},
     {"include no-such.policy", "cannot be read"},
     {"user Root!", "must be at most"},
+    /* What only the policy of a command may say. */
+    {"user session # as whoever sits there", "a worker has an account of its own"},
+    {"user root # it needs everything", "a worker has an account of its own"},
+    {"root host # it needs all files", "only with \"filter command\""},
+    {"default errno ENOSYS", "only with \"filter command\""},
+    {"default allow # whatever it wants", "only with \"filter command\""},
+    {"mount dir /usr exec # the programs", "only with \"filter command\""},
+    {"root chroot", "expected \"root host\""},
+    {"filter worker", "expected \"filter command\""},
+    {"default", "expected \"default errno ENAME\" or \"default allow\""},
+    {"default errno EWHAT", "expected \"default errno"},
+    {"default allow ENOSYS # whatever it wants", "expected \"default errno"},
+    {"default errno EPERM more", "expected \"default errno"},
+    {"mount dir /usr exec", "needs a reason"},
+    {"mount file /etc/hosts exec # a program", "unexpected \"exec\""},
+    {"mount link /proc/self/fd", "a link needs \"at PATH\""},
+    {"mount link proc/self/fd at /dev/fd", "is no absolute path"},
 };
+
+/* The same of a command's policy, which begins with COMMAND instead. */
+static const struct refusal command_refusals[] = {
+    {"user session", "needs a reason"},
+    {"user root", "needs a reason"},
+    {"root host", "needs a reason"},
+    {"default allow", "needs a reason"},
+    {"default allow # short list", "\"default allow\" must refuse ptrace"},
+    {"instances 2", "a command has one instance"},
+    {"mount proc full", "needs a reason"},
+    {"mount file /etc/hosts stays # it reads names", "a command's files all stay"},
+    {"root host # all files\nmount file /etc/hosts", "leaves only \"mount proc full\""},
+    {"syscall read\nfilter command", "\"filter\" comes before the first system call"},
+    {"syscall ptrace when arg0 == 0", "needs a reason"},
+    {"syscall ptrace # for debugging it", "must be narrowed"},
+    {"syscall ioctl # all of them", "must be narrowed"},
+    {"syscall mmap", "needs a reason"},
+    {"syscall read : errno ENOSYS", "libseccomp refuses the rule"},
+};
+
+static void assert_refused(const char *head, const struct refusal *refusal, char *said,
+                           size_t capacity)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "\n%s\n", refusal->line);
+    write_text(policy, head, text);
+    unlink(output);
+    int status = compile("filter", said, capacity);
+    if (status != 1 || strstr(said, refusal->says) == NULL)
+        fail_msg("\"%s\": status %d, %s", refusal->line, status, said);
+    assert_int_equal(access(output, F_OK), -1);
+}
 
 static void refuses_with_file_and_line(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         char said[4096];
-        char text[256];
-        snprintf(text, sizeof(text), "\n%s\n", refusals[i].line);
-        write_text(policy, HEAD, text);
-        unlink(output);
-        int status = compile("filter", said, sizeof(said));
-        if (status != 1 || strstr(said, refusals[i].says) == NULL)
-            fail_msg("\"%s\": status %d, %s", refusals[i].line, status, said);
         char place[128];
+        assert_refused(HEAD, &refusals[i], said, sizeof(said));
         snprintf(place, sizeof(place), "%s:%d: error: ", policy, HEAD_LINES + 2);
         if (strstr(said, place) == NULL && strstr(said, "no-such.policy:0: error:") == NULL)
             fail_msg("\"%s\" is not at %s: %s", refusals[i].line, place, said);
-        assert_int_equal(access(output, F_OK), -1);
     }
+}
+
+static void refuses_too_wide_a_command(void **state)
+{
+    (void)state;
+    char said[4096];
+    for (size_t i = 0; i < sizeof(command_refusals) / sizeof(command_refusals[0]); i++) {
+        const char *line = command_refusals[i].line;
+        const char *head = COMMAND DEFAULT;
+        if (strncmp(line, "user", 4) == 0)
+            head = COMMAND_WITHOUT_USER DEFAULT;
+        else if (strncmp(line, "default", 7) == 0)
+            head = COMMAND;
+        else if (strncmp(line, "mount proc", 10) == 0)
+            head = COMMAND_WITHOUT_PROC DEFAULT;
+        else if (strstr(line, "filter") != NULL)
+            head = HEAD;
+        assert_refused(head, &command_refusals[i], said, sizeof(said));
+    }
+    assert_refused(COMMAND, &(struct refusal){"syscall read", "\"default\" is missing"}, said,
+                   sizeof(said));
 }
 
 static void names_what_is_missing(void **state)
@@ -258,8 +330,11 @@ static const char table[] =
     "extern const struct policy sample_policy;\n"
     "const struct policy sample_policy = {\n"
     "    .kind = \"sample\",\n"
-    "    .user = \"cloister-sample\",\n"
     "    .program = \"cloister-sample\",\n"
+    "    .identity = POLICY_ACCOUNT,\n"
+    "    .user = \"cloister-sample\",\n"
+    "    .command = 0,\n"
+    "    .host_root = 0,\n"
     "    .instances = 3,\n"
     "    .namespaces = 0x4c020000,\n"
     "    .variables = 0x2,\n"
@@ -301,6 +376,102 @@ static void makes_the_table(void **state)
     write_text(ldd, "\tlibgone.so.1 => not found\n", "");
     assert_int_equal(run(argv, said, sizeof(said)), 1);
     assert_non_null(strstr(said, "a library is missing"));
+}
+
+/* Compiles to a table with libc and the loader as its libraries. */
+static void compile_table(const char *head, const char *body, char *text, size_t capacity)
+{
+    char said[4096];
+    char ldd[96];
+    char program[] = "policyc";
+    char option[] = "--libraries";
+    char mode[] = "table";
+    snprintf(ldd, sizeof(ldd), "%s/ldd", folder);
+    write_text(ldd, "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f7a)\n",
+               "\t/lib64/ld-linux-x86-64.so.2 (0x00007f7b)\n");
+    write_text(policy, head, body);
+    char *argv[] = {program, option, ldd, mode, policy, output, NULL};
+    int status = run(argv, said, sizeof(said));
+    if (status != 0)
+        fail_msg("%s", said);
+    read_output(text, capacity);
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("not there: %s\n%s", part, text);
+}
+
+/* The host's folders bring the libraries, so that these are not mounted once more below them. */
+static void makes_the_table_of_a_command(void **state)
+{
+    (void)state;
+    char text[8192];
+    compile_table(COMMAND_WITHOUT_PROC DEFAULT,
+                  "mount dir /bin exec # its programs\n"
+                  "mount dir /lib exec optional # their libraries\n"
+                  "mount link /proc/self/fd at /dev/fd\n"
+                  "mount proc full # what the kernel says\n",
+                  text, sizeof(text));
+    assert_has(text, "{POLICY_MOUNT_PROGRAM, POLICY_BASE_PROGRAM, \"\", POLICY_BASE_NONE, "
+                     "\"/cloister-sample\", 0, 0100000, 0x7, 0x5, 0},");
+    assert_has(text, "{POLICY_MOUNT_EXEC, POLICY_BASE_NONE, \"/bin\", POLICY_BASE_NONE, \"/bin\", "
+                     "0, 040000, 0x7, 0xd, 0},");
+    assert_has(text, "{POLICY_MOUNT_LINK, POLICY_BASE_NONE, \"/proc/self/fd\", POLICY_BASE_NONE, "
+                     "\"/dev/fd\", 0, 0120000, 0x0, 0x0, 0},");
+    assert_has(text, "{POLICY_MOUNT_PROCFS, POLICY_BASE_NONE, NULL, POLICY_BASE_NONE, \"/proc\", "
+                     "0, 00, 0xf, 0xc, 0},");
+    assert_null(strstr(text, "libc.so.6"));
+    assert_has(text, LOADER_DIR "/ld-linux-x86-64.so.2");
+    assert_has(text, ".command = 1,");
+    assert_has(text, ".host_root = 0,");
+    assert_has(text, ".mount_count = 6,");
+}
+
+static void makes_the_table_of_a_command_in_the_hosts_root(void **state)
+{
+    (void)state;
+    char text[8192];
+    compile_table("kind sample\nfilter command\nprogram cloister-sample\nmemory 64M\npids 8\n"
+                  "cpu 50\n" DEFAULT,
+                  "user session # as whoever sits there\nroot host # that user's files\n"
+                  "mount proc full # its own processes\n",
+                  text, sizeof(text));
+    assert_has(text,
+               "mounts[] = {\n    {POLICY_MOUNT_PROGRAM, POLICY_BASE_PROGRAM, \"\", "
+               "POLICY_BASE_PROGRAM, \"\", 0, 0100000, 0x7, 0x5, 0},\n"
+               "    {POLICY_MOUNT_PROCFS, POLICY_BASE_NONE, NULL, POLICY_BASE_NONE, \"/proc\", "
+               "0, 00, 0xe, 0xc, 0},\n};");
+    assert_has(text, ".identity = POLICY_SESSION,\n    .command = 1,\n    .host_root = 1,\n");
+    assert_null(strstr(text, ".user"));
+}
+
+/* The overlay of sanitizer builds is for this build's own programs. */
+static void a_commands_filter_is_the_same_in_every_build(void **state)
+{
+    (void)state;
+    char said[4096];
+    char plain[16384];
+    char text[16384];
+    char overlay[96];
+    char program[] = "policyc";
+    char option[] = "--overlay";
+    char mode[] = "filter";
+    snprintf(overlay, sizeof(overlay), "%s/loose.policy", folder);
+    write_text(overlay, "", "memory 1G\nsyscall madvise\n");
+    write_text(policy, COMMAND DEFAULT,
+               "syscall read write\nsyscall ioctl when arg1 == FIONREAD # how much there is\n"
+               "syscall socket : errno EAFNOSUPPORT\n");
+    assert_int_equal(compile("filter", said, sizeof(said)), 0);
+    read_output(plain, sizeof(plain));
+    char *argv[] = {program, option, overlay, mode, policy, output, NULL};
+    assert_int_equal(run(argv, said, sizeof(said)), 0);
+    read_output(text, sizeof(text));
+    assert_string_equal(plain, text);
+    assert_has(text, "0x00050026"); /* the default: ENOSYS, and no kill but for another table */
+    assert_has(text, "0x00050061"); /* EAFNOSUPPORT */
+    assert_has(text, ".syscalls = 3,");
 }
 
 static void makes_the_filters_description(void **state)
@@ -376,8 +547,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_with_file_and_line),
         cmocka_unit_test(names_what_is_missing),
+        cmocka_unit_test(refuses_too_wide_a_command),
         cmocka_unit_test(finds_every_error_in_one_run),
         cmocka_unit_test(makes_the_table),
+        cmocka_unit_test(makes_the_table_of_a_command),
+        cmocka_unit_test(makes_the_table_of_a_command_in_the_hosts_root),
+        cmocka_unit_test(a_commands_filter_is_the_same_in_every_build),
         cmocka_unit_test(makes_the_filters_description),
         cmocka_unit_test(an_overlay_wins_and_is_named),
         cmocka_unit_test(lists_the_reasons),

@@ -71,7 +71,7 @@ const char *word(struct line *line)
     return start;
 }
 
-static const char *only_word(struct line *line, const char *what)
+const char *only_word(struct line *line, const char *what)
 {
     const char *value = word(line);
     if (value == NULL)
@@ -112,7 +112,7 @@ static bool number(struct line *line, const char *text, uint64_t *out)
     return true;
 }
 
-static struct setting *set(struct line *line, struct setting *setting, const char *name)
+struct setting *set(struct line *line, struct setting *setting, const char *name)
 {
     if (setting->set && strcmp(setting->place.file, line->place.file) == 0)
         complain(line->document, line->place, "%s was set at line %u already", name,
@@ -146,9 +146,19 @@ static void read_kind(struct line *line)
     read_text(line, &line->document->kind, "kind", 15);
 }
 
+/* An account, or one of the two identities that no worker may have. */
 static void read_user(struct line *line)
 {
-    read_text(line, &line->document->user, "user", 28);
+    struct document *document = line->document;
+    read_text(line, &document->user, "user", 28);
+    const char *name = document->user.text;
+    document->identity = POLICY_ACCOUNT;
+    if (name != NULL && strcmp(name, "session") == 0)
+        document->identity = POLICY_SESSION;
+    else if (name != NULL && strcmp(name, "root") == 0)
+        document->identity = POLICY_ROOT;
+    if (document->identity != POLICY_ACCOUNT)
+        dangerous(line, "it can do whatever that user can");
 }
 
 static void read_program(struct line *line)
@@ -358,6 +368,7 @@ static const struct {
     {"pids", read_pids},         {"cpu", read_cpu},     {"memlock", read_memlock},
     {"landlock", read_landlock}, {"mdwe", read_mdwe},   {"secret", read_secret},
     {"syscall", read_rule},      {"limit", read_limit}, {"descriptor", read_descriptor},
+    {"filter", read_filter},     {"root", read_root},   {"default", read_default},
 };
 
 static void read_statement(struct line *line)

@@ -199,7 +199,10 @@ static void check_class(struct line *line, const char *name)
     case CALL_ORDINARY:
         return;
     case CALL_NEVER:
-        complain(line->document, line->place, "no policy may allow %s", name);
+        if (!line->document->command.set)
+            complain(line->document, line->place, "no policy may allow %s", name);
+        else
+            dangerous(line, "no worker may do it");
         return;
     case CALL_CODE:
         dangerous(line, "it changes what memory may do");
@@ -215,11 +218,13 @@ static void check_class(struct line *line, const char *name)
 
 static void check_conditions(struct line *line, const struct rule *rule)
 {
+    bool command = line->document->command.set;
     const struct code_guard *guard = code_guard(rule->name);
-    if (guard != NULL && !is_guarded(rule, guard))
+    enum call_class class = call_class(rule->name);
+    if (guard != NULL && !command && !is_guarded(rule, guard))
         complain(line->document, line->place, "%s is allowed only \"when %s\"", rule->name,
                  guard->text);
-    if (call_class(rule->name) == CALL_NARROW && rule->condition_count == 0)
+    if ((class == CALL_NARROW || (class == CALL_NEVER && command)) && rule->condition_count == 0)
         complain(line->document, line->place, "%s must be narrowed by \"when\"", rule->name);
 }
 

@@ -30,6 +30,9 @@ static const struct mount_kind {
     [POLICY_MOUNT_TMPFS] = {"POLICY_MOUNT_TMPFS", 0, CLOSED & ~MOUNT_ATTR_RDONLY},
     [POLICY_MOUNT_PROC] = {"POLICY_MOUNT_PROC", 0, CLOSED & ~MOUNT_ATTR_RDONLY},
     [POLICY_MOUNT_PROGRAM] = {"POLICY_MOUNT_PROGRAM", S_IFREG, CLOSED & ~MOUNT_ATTR_NOEXEC},
+    [POLICY_MOUNT_EXEC] = {"POLICY_MOUNT_EXEC", S_IFDIR, CLOSED & ~MOUNT_ATTR_NOEXEC},
+    [POLICY_MOUNT_LINK] = {"POLICY_MOUNT_LINK", S_IFLNK, 0},
+    [POLICY_MOUNT_PROCFS] = {"POLICY_MOUNT_PROCFS", 0, CLOSED},
 };
 
 /* Prints a path as its base and the rest. */
@@ -54,17 +57,22 @@ static void print_path(const char *path, FILE *out)
         fprintf(out, "POLICY_BASE_NONE, \"%s\", ", path);
 }
 
-static void print_mount(const struct policy_mount *mount, FILE *out)
+static void print_mount(const struct document *document, const struct policy_mount *mount,
+                        FILE *out)
 {
     const struct mount_kind *kind = &mount_kinds[mount->kind];
+    unsigned flags = kind->flags;
+    if (mount->kind == POLICY_MOUNT_PROCFS && document->host_root.set)
+        flags &= ~MOUNT_ATTR_RDONLY; /* it can write to all that the host's root has */
     fprintf(out, "    {%s, ", kind->name);
     print_path(mount->source, out);
     print_path(mount->target, out);
     fprintf(out, "%llu, 0%o, 0x%x, 0x%x, %d},\n", (unsigned long long)mount->size, kind->type,
-            kind->flags, mount->rights, mount->optional);
+            flags, mount->rights, mount->optional);
 }
 
-static void print_program(const char *source, const char *target, FILE *out)
+static void print_program(const struct document *document, const char *source, const char *target,
+                          FILE *out)
 {
     struct policy_mount mount = {
         .kind = POLICY_MOUNT_PROGRAM,
@@ -72,23 +80,52 @@ static void print_program(const char *source, const char *target, FILE *out)
         .target = target,
         .rights = (POLICY_READ | POLICY_EXECUTE) & POLICY_RIGHTS_OF_A_FILE,
     };
-    print_mount(&mount, out);
+    print_mount(document, &mount, out);
 }
 
-/* The worker's program, and its libraries where the host has them: the loader where the binary's
- * PT_INTERP says, the others where the loader looks first. */
-static void print_programs(const struct document *document, FILE *out)
+/* Whether the root has that file already: with a folder of the host's, or all of them. */
+static bool is_there(const struct document *document, const char *path)
+{
+    bool there = document->host_root.set;
+    for (size_t i = 0; i < document->mount_count; i++) {
+        const struct policy_mount *mount = &document->mounts[i].mount;
+        size_t length = strlen(mount->target);
+        if (mount->kind == POLICY_MOUNT_EXEC && strncmp(path, mount->target, length) == 0 &&
+            path[length] == '/')
+            there = true;
+    }
+    return there;
+}
+
+/* The program: in the host's root where it lies, beside the host's /bin in the root itself. */
+static void print_own_program(const struct document *document, FILE *out)
 {
     char path[256];
     snprintf(path, sizeof(path), "/bin/%s", document->program.text);
-    print_program("${program}", path, out);
+    if (document->host_root.set)
+        print_program(document, "${program}", "${program}", out);
+    else
+        print_program(document, "${program}",
+                      path + (is_there(document, path) ? strlen("/bin") : 0), out);
+}
+
+/* Its libraries where the host has them: the loader where the binary's PT_INTERP says, the others
+ * where the loader looks first. Returns how many. */
+static size_t print_libraries(const struct document *document, FILE *out)
+{
+    size_t printed = 0;
     for (size_t i = 0; i < document->library_count; i++) {
         const char *soname = document->libraries[i];
         bool loader = strncmp(soname, "ld-linux", 8) == 0;
+        char path[256];
         snprintf(path, sizeof(path), "%s/%s", loader ? POLICYC_LOADER_DIR : POLICYC_LIBRARY_DIR,
                  soname);
-        print_program(path, path, out);
+        if (is_there(document, path))
+            continue;
+        print_program(document, path, path, out);
+        printed++;
     }
+    return printed;
 }
 
 static uint32_t variables_in(const struct document *document)
@@ -113,12 +150,14 @@ static uint32_t variables_in(const struct document *document)
     return out;
 }
 
-static void print_lists(const struct document *document, FILE *out)
+/* Returns how many mounts there are. */
+static size_t print_lists(const struct document *document, FILE *out)
 {
     fprintf(out, "static const struct policy_mount mounts[] = {\n");
-    print_programs(document, out);
+    print_own_program(document, out);
+    size_t mounts = 1 + print_libraries(document, out) + document->mount_count;
     for (size_t i = 0; i < document->mount_count; i++)
-        print_mount(&document->mounts[i].mount, out);
+        print_mount(document, &document->mounts[i].mount, out);
     fprintf(out, "};\n\nstatic const struct policy_limit limits[] = {\n");
     for (size_t i = 0; i < document->limit_count; i++)
         fprintf(out, "    {%d, UINT64_C(%llu)}, /* %s */\n", document->limits[i].limit.resource,
@@ -128,17 +167,34 @@ static void print_lists(const struct document *document, FILE *out)
         fprintf(out, "    {\"%s\", %d},\n", document->descriptors[i].descriptor.name,
                 document->descriptors[i].descriptor.optional);
     fprintf(out, "    {0},\n};\n\n");
+    return mounts;
+}
+
+/* Whose rights it has. */
+static void print_identity(const struct document *document, FILE *out)
+{
+    static const char *const names[] = {
+        [POLICY_ACCOUNT] = "POLICY_ACCOUNT",
+        [POLICY_SESSION] = "POLICY_SESSION",
+        [POLICY_ROOT] = "POLICY_ROOT",
+    };
+    fprintf(out, "    .identity = %s,\n", names[document->identity]);
+    if (document->identity == POLICY_ACCOUNT)
+        fprintf(out, "    .user = \"%s\",\n", document->user.text);
+    fprintf(out, "    .command = %d,\n    .host_root = %d,\n", document->command.set,
+            document->host_root.set);
 }
 
 void output_table(const struct document *document, FILE *out)
 {
     const uint64_t all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
     fprintf(out, "/* Made by policyc of %s. */\n#include \"policy.h\"\n\n", document->file);
-    print_lists(document, out);
+    size_t mounts = print_lists(document, out);
     fprintf(out, "extern const struct policy %s_policy;\nconst struct policy %s_policy = {\n",
             identifier(document), identifier(document));
-    fprintf(out, "    .kind = \"%s\",\n    .user = \"%s\",\n    .program = \"%s\",\n",
-            document->kind.text, document->user.text, document->program.text);
+    fprintf(out, "    .kind = \"%s\",\n    .program = \"%s\",\n", document->kind.text,
+            document->program.text);
+    print_identity(document, out);
     fprintf(out, "    .instances = %u,\n    .namespaces = 0x%llx,\n",
             (unsigned)document->instances.number,
             (unsigned long long)(all & ~document->shared_namespaces));
@@ -148,8 +204,7 @@ void output_table(const struct document *document, FILE *out)
             (unsigned long long)document->memory.number, (unsigned)document->pids.number,
             (unsigned)document->cpu.number);
     fprintf(out, "    .memlock = UINT64_C(%llu),\n", (unsigned long long)document->memlock.number);
-    fprintf(out, "    .mounts = mounts,\n    .mount_count = %zu,\n",
-            1 + document->library_count + document->mount_count);
+    fprintf(out, "    .mounts = mounts,\n    .mount_count = %zu,\n", mounts);
     fprintf(out, "    .limits = limits,\n    .limit_count = %zu,\n", document->limit_count);
     fprintf(out, "    .descriptors = descriptors,\n    .descriptor_count = %zu,\n",
             document->descriptor_count);

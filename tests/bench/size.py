@@ -95,7 +95,7 @@ def measure(table):
     if not monitor or not launcher:
         raise Failure("no debug information: build with -g")
     root = monitor | launcher
-    table.add("own lines running as root, neither blank nor comment", lines(root), "lines", target=2000)
+    table.add("own lines running as root, neither blank nor comment", lines(root), "lines", target=2250)
     table.add("the same files with blank lines and comments", sum(code_lines(p)[1] for p in root), "lines")
     table.add("the monitor's part of it", lines(monitor), "lines")
     table.add("the launcher's part of it", lines(launcher), "lines")
