@@ -3,6 +3,7 @@
 #   cloister_policy(capture)                 capture.policy for the target cloister-capture
 #   cloister_policy(capture TARGET other)    ... for another target
 #   cloister_policy(probe SET test)          ... kept apart from the product's policies
+#   cloister_policy(cmd-user COMMAND ...)    ... of a signed command's process, which is no worker
 #
 # and gets
 #   capture_filter   a library with `extern const struct sandbox_filter capture_filter`
@@ -24,7 +25,7 @@ if(CLOISTER_SANITIZE)
 endif()
 
 function(cloister_policy name)
-  cmake_parse_arguments(A "" "TARGET;SET" "" ${ARGN})
+  cmake_parse_arguments(A "COMMAND" "TARGET;SET" "" ${ARGN})
   if(NOT A_TARGET)
     set(A_TARGET cloister-${name})
   endif()
@@ -56,6 +57,9 @@ function(cloister_policy name)
   endif()
   set_property(GLOBAL APPEND PROPERTY CLOISTER_${set} ${id})
   set_property(GLOBAL APPEND PROPERTY CLOISTER_${set}_FILES ${policy})
+  if(A_COMMAND)
+    set_property(GLOBAL APPEND PROPERTY CLOISTER_${set}_COMMANDS ${id})
+  endif()
   set_property(GLOBAL APPEND PROPERTY CLOISTER_POLICY_SETS ${set})
 endfunction()
 
