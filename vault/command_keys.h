@@ -10,7 +10,7 @@
 #ifndef CLOISTER_VAULT_COMMAND_KEYS_H
 #define CLOISTER_VAULT_COMMAND_KEYS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define COMMAND_KEYS_SECTION      ".cloister_keys"
@@ -43,6 +43,9 @@ _Static_assert(sizeof(struct command_keys) == COMMAND_KEYS_SECTION_SIZE, "no pad
 /* "SHA256:", 43 characters of base64, NUL. */
 #define COMMAND_FINGERPRINT_SIZE 52
 
+/* Whether a text is 1 to COMMAND_KID_MAX characters of a-z 0-9 . _ - */
+bool command_kid_is_valid(const char *kid);
+
 /*
  * Copies the table out of this binary's section, as it is there now and not as it was compiled.
  * What it says must be checked with command_keys_flaw() before use. Any thread.
@@ -52,7 +55,8 @@ void command_keys_built_in(struct command_keys *out);
 /*
  * What is wrong with a table: the magic, more than COMMAND_KEYS_MAX keys, a byte that must be zero
  * and is not, a key id that is empty, has other characters or stands there twice, an unknown
- * profile or flag, coordinates that are no point of P-256. Returns a sentence that lives for ever,
+ * profile or flag, coordinates that are no point of P-256, or those of another key: it could
+ * countersign itself. Returns a sentence that lives for ever,
  * or NULL if nothing is wrong; no key at all is not wrong. Any thread; OpenSSL is used.
  */
 const char *command_keys_flaw(const struct command_keys *table);

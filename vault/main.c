@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "command_keys.h"
 #include "log.h"
 #include "service.h"
 #include "state_folder.h"
@@ -144,11 +145,13 @@ static void begin(struct worker *worker, struct service *service, struct key_sto
     tell_events(worker, service);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct worker worker;
     static struct service service;
     struct key_store *store;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return command_keys_print(); /* by hand: a worker is started without arguments */
     if (sandbox_early())
         return WORKER_EXIT_SANDBOX;
     log_setup("vault", 1);

@@ -1,0 +1,103 @@
+#include "base64url.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static bool takes(const char *text, size_t length)
+{
+    uint8_t out[16];
+    size_t used;
+    return base64url_decode(out, sizeof out, &used, text, length);
+}
+
+static void assert_decodes(const char *text, const char *bytes)
+{
+    uint8_t out[16];
+    size_t used = 99;
+    assert_true(base64url_decode(out, sizeof out, &used, text, strlen(text)));
+    assert_int_equal(used, strlen(bytes));
+    assert_memory_equal(out, bytes, used);
+}
+
+/* RFC 4648 section 10, without padding; and RFC 4648 section 5's two characters. */
+static void vectors(void **state)
+{
+    (void)state;
+    assert_decodes("", "");
+    assert_decodes("Zg", "f");
+    assert_decodes("Zm8", "fo");
+    assert_decodes("Zm9v", "foo");
+    assert_decodes("Zm9vYg", "foob");
+    assert_decodes("Zm9vYmE", "fooba");
+    assert_decodes("Zm9vYmFy", "foobar");
+    assert_decodes("-_-_", "\xfb\xff\xbf");
+}
+
+/* Every character at every place of a group. */
+static void only_the_alphabet(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        bool known = c && strchr(alphabet, c);
+        for (size_t place = 0; place < 4; place++) {
+            char text[5] = "AAAA";
+            text[place] = (char)c;
+            assert_int_equal(takes(text, 4), known);
+        }
+        char two[] = {(char)c, 'A'}, three[] = {'A', (char)c, 'A'};
+        assert_int_equal(takes(two, 2), known);
+        assert_int_equal(takes(three, 3), known);
+    }
+}
+
+/* Of the last character only the bits that are used may be set. */
+static void unused_bits_are_zero(void **state)
+{
+    (void)state;
+    for (size_t value = 0; value < 64; value++) {
+        char two[] = {'A', alphabet[value]}, three[] = {'A', 'A', alphabet[value]};
+        assert_int_equal(takes(two, 2), value % 16 == 0);
+        assert_int_equal(takes(three, 3), value % 4 == 0);
+    }
+}
+
+static void refuses_other_forms(void **state)
+{
+    (void)state;
+    const char *const wrong[] = {"A",     "AAAAA", "Zg==",  "Zm8=", "Zm9v=", "Zm9v\n",
+                                 " Zm9v", "Zm 9v", "Zm9+v", "a/b_", "Zm9v."};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(takes(wrong[i], strlen(wrong[i])));
+    assert_false(takes("Zm9v\0", 5));
+    assert_false(takes("Zm\0v", 4));
+    /* libsodium's decoder takes these for '+' and '/'. */
+    assert_false(takes("\xab\xaf\xab\xaf", 4));
+}
+
+static void stays_within_its_capacity(void **state)
+{
+    (void)state;
+    uint8_t out[4] = {0, 0, 0, 77};
+    size_t used;
+    assert_true(base64url_decode(out, 3, &used, "Zm9v", 4));
+    assert_false(base64url_decode(out, 2, &used, "Zm9v", 4));
+    assert_false(base64url_decode(out, 3, &used, "Zm9vYg", 6));
+    assert_int_equal(out[3], 77);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors),
+        cmocka_unit_test(only_the_alphabet),
+        cmocka_unit_test(unused_bits_are_zero),
+        cmocka_unit_test(refuses_other_forms),
+        cmocka_unit_test(stays_within_its_capacity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

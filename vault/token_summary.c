@@ -1,0 +1,64 @@
+#include "token_summary.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define CUT "..."
+
+struct line {
+    char *text;
+    size_t used, capacity; /* without the cut and its NUL */
+    bool cut;
+};
+
+static void put(struct line *line, const char *piece, size_t length)
+{
+    if (line->cut || length > line->capacity - line->used) {
+        line->cut = true;
+        return;
+    }
+    memcpy(line->text + line->used, piece, length);
+    line->used += length;
+}
+
+static void put_character(struct line *line, unsigned char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char escaped[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
+    bool plain = c > ' ' && c < 0x7f && c != '\\' && c != '\'' && c != '"';
+    if (plain)
+        put(line, (const char *)&c, 1);
+    else
+        put(line, escaped, sizeof escaped);
+}
+
+static void put_text(struct line *line, const char *text)
+{
+    if (line->used)
+        put(line, " ", 1);
+    if (*text == 0)
+        put(line, "''", 2);
+    for (; *text && !line->cut; text++)
+        put_character(line, (unsigned char)*text);
+}
+
+static void put_script(struct line *line, const struct token *token)
+{
+    uint8_t digest[crypto_hash_sha256_BYTES];
+    char hex[2 * sizeof digest + 1];
+    crypto_hash_sha256(digest, token->script, token->script_length);
+    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    hex[12] = 0;
+    put_text(line, "script");
+    put_text(line, hex);
+}
+
+void token_summarise(struct token *token)
+{
+    struct line line = {.text = token->summary, .capacity = sizeof token->summary - sizeof CUT};
+    if (token->script)
+        put_script(&line, token);
+    for (uint32_t i = 0; i < token->argc && !line.cut; i++)
+        put_text(&line, token->argv[i]);
+    memcpy(line.text + line.used, line.cut ? CUT : "", line.cut ? sizeof CUT : 1);
+}
