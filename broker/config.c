@@ -11,6 +11,7 @@
 
 #include "config_values.h"
 #include "log.h"
+#include "monitor_protocol.h"
 #include "trusted.h"
 
 struct key {
@@ -152,6 +153,22 @@ static int one_of(uint32_t *out, const char *const *names, const char *text)
     return -1;
 }
 
+static int set_profile(struct config *config, const struct key *key, const char *text)
+{
+    return one_of(MEMBER(config, key),
+                  (const char *const[]){"off", "diagnostic", "user", "admin", NULL}, text);
+}
+
+static int set_allow(struct config *config, const struct key *key, const char *text)
+{
+    return value_allow(MEMBER(config, key), text);
+}
+
+static int set_groups(struct config *config, const struct key *key, const char *text)
+{
+    return value_groups(MEMBER(config, key), text);
+}
+
 static int set_source(struct config *config, const struct key *key, const char *text)
 {
     return one_of(MEMBER(config, key), (const char *const[]){"auto", "config", "logind", NULL},
@@ -206,6 +223,12 @@ static const struct key keys[] = {
      "1 to 64"},
     {"ticket", "max_bundle", set_size, AT(agent.ticket.max_bundle), MIB, 4096 * MIB,
      "1M to 1G, with unit K, M or G"},
+    {"commands", "profile", set_profile, AT(agent.commands.profile), 0, 0,
+     "off, diagnostic, user or admin"},
+    {"commands", "allow", set_allow, AT(agent.commands), 0, 0,
+     "SHA-256 of commands, 64 hexadecimal digits each, separated by commas; 64 in all the lines"},
+    {"commands", "groups", set_groups, AT(agent.commands), 0, 0,
+     "up to 16 different names of a-z, 0-9, dot, _ and -, of up to 47 bytes, separated by commas"},
     {"log", "syslog", set_flag, AT(agent.log_syslog), 0, 0, "yes or no"},
     {"log", "level", set_level, AT(agent.log_level), 0, 0, "error, warning, notice, info or debug"},
 };
@@ -231,7 +254,8 @@ void config_defaults(struct config *out)
                         .cpu_percent = 2,
                         .screenshots = 1},
             .console = {.path = "/agent", .port = 443, .tls_minimum = AGENT_TLS_1_3},
-            .ticket = {.max_bundle = 256 * MIB, .per_uid_connections = 4, .gid = AGENT_UID_NONE}}};
+            .ticket = {.max_bundle = 256 * MIB, .per_uid_connections = 4, .gid = AGENT_UID_NONE},
+            .commands = {.profile = MONITOR_PROFILE_DIAGNOSTIC}}};
     (void)value_triggers(&out->agent.capture.triggers, "button1,button3,return,f1-f12");
 }
 
@@ -257,7 +281,8 @@ static int handle(void *user, const char *section, const char *name, const char 
     for (size_t i = 0; i < KEYS; i++) {
         if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0)
             continue;
-        if (reader->seen >> i & 1) {
+        /* the list of commands may be spread over several lines */
+        if (reader->seen >> i & 1 && keys[i].set != set_allow) {
             complain(reader, "\"%s\" is given twice in [%s]", name, section);
         } else if (keys[i].set(reader->config, &keys[i], value) != 0) {
             complain(reader, "\"%.200s\" is not right for \"%s\"; allowed: %s", value, name,

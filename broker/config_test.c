@@ -12,10 +12,15 @@
 
 #include "config.h"
 #include "config_values.h"
+#include "monitor_protocol.h"
 #include "trusted.h"
 
 #define AGE1 "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 #define AGE2 "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg"
+
+#define HASH1 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HASH2 "ABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCD"
+#define HASH3 "3333333333333333333333333333333333333333333333333333333333333333"
 
 static struct config config;
 static char said[16384];
@@ -66,6 +71,9 @@ static void test_defaults(void **state)
     assert_int_equal(config.agent.ticket.auto_consent, 0);
     assert_int_equal(config.agent.ticket.max_bundle, 256 << 20);
     assert_int_equal(config.agent.log_syslog, 1);
+    assert_int_equal(config.agent.commands.profile, MONITOR_PROFILE_DIAGNOSTIC);
+    assert_int_equal(config.agent.commands.allow_count, 0);
+    assert_int_equal(config.agent.commands.group_count, 0);
 }
 
 static void test_every_key(void **state)
@@ -83,7 +91,10 @@ static void test_every_key(void **state)
                   "pin=sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
                   "proxy=http://proxy.example.org:3128\ntls_minimum=1.2\npath=/a/b\n"
                   "[ticket]\nrecipients=" AGE1 ", " AGE2 "\nauto_consent=yes\n"
-                  "per_uid_connections=2\nmax_bundle=1G\n[log]\nsyslog=no\nlevel=debug\n");
+                  "per_uid_connections=2\nmax_bundle=1G\n"
+                  "[commands]\nprofile = user\nallow = " HASH1 ", " HASH2 "\nallow=" HASH3
+                  "\nallow = " HASH1 "\ngroups = sales, eu-1.north_2\n"
+                  "[log]\nsyslog=no\nlevel=debug\n");
     assert_string_equal(said, "");
     assert_int_equal(errors, 0);
     const struct agent_config *agent = &config.agent;
@@ -119,6 +130,15 @@ static void test_every_key(void **state)
     assert_int_equal(agent->ticket.auto_consent, 1);
     assert_int_equal(agent->ticket.per_uid_connections, 2);
     assert_true(agent->ticket.max_bundle == UINT64_C(1) << 30);
+    assert_int_equal(agent->commands.profile, MONITOR_PROFILE_USER);
+    assert_int_equal(agent->commands.allow_count, 3); /* one was said twice */
+    assert_int_equal(agent->commands.allow[0][0], 0x01);
+    assert_int_equal(agent->commands.allow[0][31], 0xef);
+    assert_int_equal(agent->commands.allow[1][0], 0xab); /* upper case is read, too */
+    assert_int_equal(agent->commands.allow[2][31], 0x33);
+    assert_int_equal(agent->commands.group_count, 2);
+    assert_string_equal(agent->commands.groups[0], "sales");
+    assert_string_equal(agent->commands.groups[1], "eu-1.north_2");
     assert_int_equal(agent->log_syslog, 0);
     assert_int_equal(agent->log_level, 7);
 }
@@ -137,7 +157,7 @@ static const struct {
     {"[agent]\n\nstate = /a\nstate = /a\n", "t.conf:4: \"state\" is given twice in [agent]"},
     {"[nonsense]\n", "t.conf:1: \"[nonsense]\" is not a section; allowed: agent, session, capture, "
                      "console, ticket, "
-                     "log"},
+                     "commands, log"},
     {"[agent\n", "t.conf:1: "},
     {"state = /a\n", "t.conf:1: \"state = /a\" stands before any [section]"},
     {"[agent]\nstate\n", "t.conf:2: \"state\" is not understood; allowed: [section], key = value"},
@@ -207,6 +227,23 @@ static const struct {
     {"[ticket]\nauto_consent = yes\n", "t.conf:0: [ticket] auto_consent = yes needs recipients"},
     {"[ticket]\nper_uid_connections = 65\n", "t.conf:2: "},
     {"[ticket]\nmax_bundle = 1\n", "t.conf:2: "},
+    {"[commands]\nprofile = root\n", "allowed: off, diagnostic, user or admin"},
+    {"[commands]\nprofile = Admin\n", "t.conf:2: "},
+    {"[commands]\nprofile = off\nprofile = user\n", "t.conf:3: \"profile\" is given twice"},
+    {"[commands]\nallow =\n", "t.conf:2: "}, /* not as if it were left out, which allows all */
+    {"[commands]\nallow = " HASH1 ",\n", "t.conf:2: "},
+    {"[commands]\nallow = " HASH1 "0\n", "t.conf:2: "},
+    {"[commands]\nallow = 123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
+     "64 hexadecimal digits"},
+    {"[commands]\nallow = g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
+     "t.conf:2: "},
+    {"[commands]\ngroups = a, a\n", "different names"},
+    {"[commands]\ngroups = a b\n", "t.conf:2: "},
+    {"[commands]\ngroups = Sales\n", "t.conf:2: "},
+    {"[commands]\ngroups =\n", "t.conf:2: "},
+    {"[commands]\ngroups = a\ngroups = b\n", "t.conf:3: \"groups\" is given twice"},
+    {"[commands]\ngroups = 012345678901234567890123456789012345678901234567\n", "t.conf:2: "},
+    {"[commands]\ngroups = a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\n", "up to 16"},
     {"[log]\nsyslog = maybe\n", "t.conf:2: "},
     {"[log]\nlevel = loud\n", "allowed: error, warning, notice, info or debug"},
 };
@@ -264,6 +301,24 @@ static void test_deny_limits(void **state)
     assert_int_equal(read_text(text), 1);
 }
 
+/* The list of commands may be spread over lines, to a bound that holds for all of them. */
+static void test_allow_limits(void **state)
+{
+    static char text[8192];
+    size_t used = (size_t)snprintf(text, sizeof text, "[commands]\n");
+    (void)state;
+    for (unsigned i = 0; i < AGENT_ALLOW_MAX; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "allow = %064x\n", i);
+    assert_int_equal(read_text(text), 0);
+    assert_int_equal(config.agent.commands.allow_count, AGENT_ALLOW_MAX);
+    assert_int_equal(config.agent.commands.allow[AGENT_ALLOW_MAX - 1][31], AGENT_ALLOW_MAX - 1);
+    snprintf(text + used, sizeof text - used, "allow = %064x\n", 3);
+    assert_int_equal(read_text(text), 0);
+    snprintf(text + used, sizeof text - used, "allow = %064x\n", AGENT_ALLOW_MAX);
+    assert_int_equal(read_text(text), 1);
+    assert_non_null(strstr(said, "64 in all the lines"));
+}
+
 static void test_hosts(void **state)
 {
     struct agent_console console;
@@ -300,7 +355,7 @@ static void test_installed_file(void **state)
     uncommented[used] = 0;
     (void)read_text(uncommented);
     assert_string_equal(said, "");
-    assert_int_equal(keys_shown, 26); /* all there are */
+    assert_int_equal(keys_shown, 29); /* all there are */
     assert_int_equal(read_text("[x]\n"), 1);
 }
 
@@ -372,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_all_errors_are_listed),
         cmocka_unit_test(test_long_and_binary_lines),
         cmocka_unit_test(test_deny_limits),
+        cmocka_unit_test(test_allow_limits),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_installed_file),
         cmocka_unit_test(test_files_must_be_roots),

@@ -180,6 +180,57 @@ int value_recipients(struct agent_ticket *out, const char *text)
     return 0;
 }
 
+/* 64 hexadecimal digits, of either case. */
+static int value_sha256(uint8_t out[32], const char *text, size_t length)
+{
+    static const char digits_of[] = "0123456789abcdef0123456789ABCDEF";
+    if (length != 64)
+        return -1;
+    memset(out, 0, 32);
+    for (size_t i = 0; i < length; i++) {
+        const char *found = strchr(digits_of, text[i]);
+        if (!found || !*found)
+            return -1;
+        out[i / 2] = (uint8_t)(out[i / 2] << 4 | ((found - digits_of) & 15));
+    }
+    return 0;
+}
+
+int value_allow(struct agent_commands *out, const char *text)
+{
+    const char *item;
+    size_t length;
+    while ((item = next_item(&text, &length))) {
+        uint8_t digest[32];
+        uint32_t i = 0;
+        if (value_sha256(digest, item, length) != 0)
+            return -1;
+        while (i < out->allow_count && memcmp(out->allow[i], digest, sizeof digest) != 0)
+            i++;
+        if (i == AGENT_ALLOW_MAX)
+            return -1;
+        memcpy(out->allow[i], digest, sizeof digest);
+        out->allow_count += i == out->allow_count;
+    }
+    return 0;
+}
+
+int value_groups(struct agent_commands *out, const char *text)
+{
+    const char *item;
+    size_t length;
+    for (out->group_count = 0; (item = next_item(&text, &length)); out->group_count++) {
+        char *group = out->groups[out->group_count];
+        if (out->group_count == AGENT_GROUPS_MAX ||
+            copy(group, sizeof out->groups[0], item, length, LOWER DIGITS "._-") != 0)
+            return -1;
+        for (uint32_t i = 0; i < out->group_count; i++)
+            if (strcmp(out->groups[i], group) == 0)
+                return -1;
+    }
+    return 0;
+}
+
 int value_host(char *out, const char *text, size_t length)
 {
     if (copy(out, 254, text, length, LOWER UPPER DIGITS "-.:") != 0)

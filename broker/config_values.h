@@ -24,6 +24,11 @@ int value_deny(struct agent_capture *out, const char *text);
 int value_recipients(struct agent_ticket *out, const char *text);
 /* An age X25519 recipient: Bech32 (BIP 173) with prefix "age", 32 bytes, right checksum. */
 int value_recipient(const char *text, size_t length);
+/* Comma-separated SHA-256 sums in hexadecimal, added to out->allow; one that is there already is
+ * not added again. */
+int value_allow(struct agent_commands *out, const char *text);
+/* Comma-separated names of groups of machines, no two alike. */
+int value_groups(struct agent_commands *out, const char *text);
 /* A DNS name (RFC 1123), an IPv4 or an IPv6 address of at most 253 bytes into out[256]. */
 int value_host(char *out, const char *text, size_t length);
 /* "http://host:port", IPv6 addresses in brackets. */

@@ -8,13 +8,11 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "trusted.h"
 
 #define BACKOFF_FIRST_MS 250u
 #define BACKOFF_LAST_MS  30000u
@@ -113,19 +111,6 @@ static void refuse(struct monitor *monitor, uint32_t slot, const char *kind,
     tell(monitor, &message, -1);
 }
 
-/* The certificates that uplink trusts, for a policy whose first descriptor is "ca"; else -1. */
-static int open_ca(const struct monitor *monitor, const struct policy *policy)
-{
-    const char *path = monitor->host.reading.config.agent.console.ca;
-    if (policy->descriptor_count == 0 || strcmp(policy->descriptors[0].name, "ca") != 0)
-        return -1;
-    path = path[0] ? path : "/etc/ssl/certs/ca-certificates.crt";
-    int fd = trusted_open(AT_FDCWD, path, O_RDONLY, S_IFREG);
-    if (fd < 0)
-        log_error("%s: %s", path, trusted_error(fd)); /* uplink says so too, having no trust */
-    return fd < 0 ? -1 : fd;
-}
-
 static void start_worker(struct monitor *monitor, uint32_t slot)
 {
     const struct monitor_slot *row = &monitor->table.slots[slot];
@@ -135,11 +120,14 @@ static void start_worker(struct monitor *monitor, uint32_t slot)
                                   .slot = slot,
                                   .generation = row->generation,
                                   .instance = row->instance,
-                                  .passed = {open_ca(monitor, policy), -1, -1}};
+                                  .passed = {-1, -1, -1}};
+    monitor_descriptors(monitor, slot, start.passed);
     enum monitor_reason reason = monitor_spawn(child, &monitor->host, policy, &start);
     int error = errno;
-    monitor_close(&start.passed[0]);
+    for (int i = 0; i < POLICY_DESCRIPTORS_MAX; i++)
+        monitor_close(&start.passed[i]);
     if (reason) {
+        monitor_close(&child->fd[MONITOR_COMMAND]);
         monitor_table_free(&monitor->table, slot);
         refuse(monitor, slot, policy->kind, reason, error);
         return;
@@ -178,7 +166,7 @@ static void on_link(struct monitor *monitor, uint32_t place)
         break;
     case MONITOR_DO_REFUSE:
         memcpy(&message, bytes, sizeof message);
-        log_notice("%s not started: %s", message.kind, decision.why);
+        monitor_log_refusal(&message, decision.why);
         refuse(monitor, decision.slot, message.kind, decision.reason, 0);
         break;
     case MONITOR_DO_RELEASE:
@@ -247,6 +235,9 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
             end_all(monitor, monitor->phase == MONITOR_PHASE_STOPPING ? GRACE_MS : 0);
         return;
     }
+    uint32_t command = monitor_table_command(&monitor->table, place);
+    if (command < MONITOR_SLOTS) /* nothing outlives its runner */
+        monitor_child_kill(&monitor->children[command]);
     struct monitor_message message = about(monitor, place, MONITOR_EXITED);
     message.pid = info.si_pid;
     message.code = info.si_code;
@@ -255,13 +246,15 @@ static void on_exit_of(struct monitor *monitor, uint32_t place)
     tell(monitor, &message, -1);
 }
 
-/* What was started for the user who has gone, with that user's X cookie, goes too. */
+/* What was started for the user who has gone, with that user's X cookie or rights, goes too. */
 static void end_session(struct monitor *monitor)
 {
-    for (uint32_t i = 0; i < MONITOR_SLOTS; i++)
-        if (monitor->table.slots[i].policy &&
-            monitor->table.slots[i].policy->variables & POLICY_VARIABLE_X11)
+    for (uint32_t i = 0; i < MONITOR_SLOTS; i++) {
+        const struct policy *policy = monitor->table.slots[i].policy;
+        if (policy &&
+            (policy->variables & POLICY_VARIABLE_X11 || policy->identity == POLICY_SESSION))
             monitor_child_kill(&monitor->children[i]);
+    }
 }
 
 static void on_session(struct monitor *monitor, uint32_t place)
@@ -315,17 +308,17 @@ static void on_signal(struct monitor *monitor, uint32_t place)
 /* Starts a broker, which need not wait for a RELEASE. Returns 0, or -1 if none could be started. */
 static int start_broker(struct monitor *monitor)
 {
+    const struct agent_config *agent = &monitor->host.reading.config.agent;
     struct monitor_child *child = &monitor->children[MONITOR_BROKER_CHILD];
     struct monitor_start start = {.row = monitor_table_row(monitor->policies, MONITOR_BROKER_KIND),
                                   .generation = ++monitor->broker_starts,
-                                  .passed = {-1, monitor_seal_config(&monitor->host),
-                                             monitor->host.reading.config.agent.log_syslog
-                                                 ? monitor_connect("/dev/log")
-                                                 : -1}};
+                                  .passed = {-1,
+                                             monitor_seal("cloister-config", agent, sizeof *agent),
+                                             agent->log_syslog ? monitor_connect("/dev/log") : -1}};
     int pair[2] = {-1, -1}, result = -1;
-    monitor_table_reset(&monitor->table, monitor->policies, &monitor->host.reading.config.agent,
-                        now_ms());
-    if (start.passed[1] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+    monitor_table_reset(&monitor->table, monitor->policies, agent, now_ms());
+    if (start.passed[1] >= 0 && monitor_key_make(monitor) == 0 &&
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
         start.passed[0] = pair[1];
         result =
             monitor_spawn(child, &monitor->host, monitor->policies[start.row], &start) ? -1 : 0;
@@ -355,6 +348,7 @@ static bool anything_runs(const struct monitor *monitor)
 /* Everything has ended: clean up, and wait before the next broker. */
 static void ended(struct monitor *monitor)
 {
+    monitor_key_wipe(monitor);
     monitor_clean_runtime(&monitor->host, false);
     uint64_t now = now_ms();
     if (now - monitor->started_ms >= HEALTHY_MS)

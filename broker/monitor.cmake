@@ -7,13 +7,13 @@ find_library(CLOISTER_INIH NAMES libinih.a REQUIRED)
 
 # What runs as root: the table, control groups, processes. What parses runs in the reader, a child
 # that has given up root (reader.h).
-set(MONITOR_ROOT monitor_main.c monitor.c monitor_runtime.c monitor_spawn.c reader.c)
+set(MONITOR_ROOT monitor_main.c monitor.c monitor_grant.c monitor_runtime.c monitor_spawn.c reader.c)
 cloister_library(monitor_reader
   SOURCES cgroup_find.c config.c config_values.c hardware_ids.c reader_child.c session.c
   LIBS monitor_core ${CLOISTER_INIH})
 cloister_library(monitor_core SOURCES cgroup.c monitor_table.c session_watch.c trusted.c
-  LIBS logging monitor_protocol)
-target_include_directories(monitor_core PUBLIC ${CMAKE_SOURCE_DIR}/sandbox)
+  LIBS logging monitor_protocol namespaces)
+target_include_directories(monitor_core PUBLIC ${CMAKE_SOURCE_DIR}/sandbox ${CMAKE_SOURCE_DIR}/order)
 
 set(MONITOR_SOURCES ${MONITOR_ROOT})
 list(TRANSFORM MONITOR_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)

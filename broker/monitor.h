@@ -28,6 +28,7 @@ struct monitor {
     uint64_t deadline_ms, started_ms;
     uint32_t broker_starts, failures; /* in a row */
     int epoll, signals, session_watch, link;
+    uint8_t *key; /* of the grants that this broker's workers get, monitor_grant.c */
 };
 
 /*
@@ -44,12 +45,30 @@ int monitor_make_runtime(const struct monitor_host *host, const struct reader_ac
 /* Removes the sockets in chan/ and door/, and with `all` the folders too. */
 void monitor_clean_runtime(const struct monitor_host *host, bool all);
 
-/* Seals the configuration, with the session as it is now, into a memfd. The descriptor, or -1. */
-int monitor_seal_config(const struct monitor_host *host);
+/* Writes `size` bytes into a sealed memfd of that name, its offset behind them. The descriptor, or
+ * -1, which has been logged. */
+int monitor_seal(const char *name, const void *bytes, size_t size);
 
 /* A datagram socket connected to the one at `path` ("@..." is an abstract one), or -1: the broker's
  * way to syslog, which it could not open itself. `path` may be NULL. */
 int monitor_connect(const char *path);
+
+/* Makes the key of a new broker's grants (order/grant.h). 0, or -1 with errno set. */
+int monitor_key_make(struct monitor *monitor);
+
+/* Wipes it. */
+void monitor_key_wipe(struct monitor *monitor);
+
+/*
+ * Opens what the policy of the instance in `slot` names as descriptors, into `passed`, which the
+ * caller closes; -1 stays where there is nothing. Of a runner's "command" the other end goes into
+ * its MONITOR_COMMAND, from where its command gets it as "runner".
+ */
+void monitor_descriptors(struct monitor *monitor, uint32_t slot,
+                         int passed[POLICY_DESCRIPTORS_MAX]);
+
+/* Logs that what `message` asks for was not started, and why: of a command, which. */
+void monitor_log_refusal(const struct monitor_message *message, const char *why);
 
 /* Tells the service manager (sd_notify(3)), if there is one at `path`. */
 void monitor_notify(const char *path, const char *text);

@@ -124,10 +124,10 @@ static int run(struct monitor *monitor)
         monitor_program_check(host, "cloister-launch") != 0 ||
         monitor_program_check(host, monitor->policies[row]->program) != 0)
         return EXIT_SETUP;
-    const struct reader_account *account = monitor_account(host, row, 0, monitor->policies[row]);
-    if (!account)
+    struct reader_account account;
+    if (monitor_account(&account, host, row, 0, monitor->policies[row]) != 0)
         return EXIT_SETUP;
-    int result = monitor_make_runtime(host, account);
+    int result = monitor_make_runtime(host, &account);
     if (result != 0)
         return result == -EWOULDBLOCK ? EXIT_RUNNING : EXIT_SETUP;
     struct timespec now;

@@ -7,9 +7,9 @@
  * to parse and no length that a sender could choose.
  *
  * The monitor trusts nothing that arrives here. A packet of another size, an unknown op, a slot out
- * of range, a member that must be zero and is not, a START into a slot in use, a RELEASE of what
- * was released, or more messages than MONITOR_MESSAGE_RATE allow, and the broker is killed with all
- * its workers and started anew.
+ * of range (a runner's is below MONITOR_COMMAND_SLOT, a command's is not), a member that must be
+ * zero and is not, a START into a slot in use, a RELEASE of what was released, or more messages
+ * than MONITOR_MESSAGE_RATE allow, and the broker is killed with all its workers and started anew.
  *
  * Life of an instance. The broker picks a free slot and a generation higher than any that it has
  * used in that slot, binds the instance's channel at monitor_channel_path(), and sends START.
@@ -48,12 +48,15 @@
 /* What the monitor allows: per kind a bucket of starts, and a bucket of messages for all. */
 #define MONITOR_START_BURST   16u /* starts of one kind at once */
 #define MONITOR_START_RATE    2u  /* and per second afterwards */
+#define MONITOR_COMMAND_BURST 64u /* of runners, and of each kind of command */
+#define MONITOR_COMMAND_RATE  64u
 #define MONITOR_MESSAGE_BURST 512u
-#define MONITOR_MESSAGE_RATE  128u
+#define MONITOR_MESSAGE_RATE  512u
 #define MONITOR_STOP_MS       3000u /* STOP: time to exit before everything is killed */
 
-#define MONITOR_RUNNER_KIND  "runner"
-#define MONITOR_COMMAND_SLOT 32u /* a command's slot is so far above its runner's */
+#define MONITOR_RUNNER_KIND   "runner"
+#define MONITOR_COMMAND_KINDS "cmd-" /* what the kinds of commands' processes begin with */
+#define MONITOR_COMMAND_SLOT  32u    /* a command's slot is so far above its runner's */
 
 /* Profiles of signed commands, each allowing more than the one before (ipc.CommandProfile). */
 enum monitor_profile {
@@ -99,7 +102,9 @@ enum monitor_reason {
     MONITOR_REASON_EXECUTABLE = 10,  /* a program is absent, or others than root could change it */
     MONITOR_REASON_SYSTEM = 11,      /* a system call failed: see code */
     MONITOR_REASON_PROFILE = 12,     /* a profile above the local policy's highest */
-    MONITOR_REASON_DIGEST = 13, /* the local policy lists what may run, and this is not in it */
+    MONITOR_REASON_DIGEST = 13,    /* the local policy lists what may run, and this is not in it */
+    MONITOR_REASON_NO_RUNNER = 14, /* a command's process without a runner of its profile, or a
+                                      second one */
 };
 
 enum monitor_session {
@@ -134,6 +139,13 @@ _Static_assert(sizeof(struct monitor_message) == 64, "fixed size on the socketpa
 _Static_assert(offsetof(struct monitor_message, kind) == 16, "no padding");
 _Static_assert(offsetof(struct monitor_message, pid) == 32, "no padding");
 _Static_assert(offsetof(struct monitor_message, zero) == 52, "no padding");
+
+/* The kind of process that carries out commands of `profile`; NULL for NONE and what is none. */
+static inline const char *monitor_command_kind(uint32_t profile)
+{
+    static const char *const kinds[] = {NULL, "cmd-diagnostic", "cmd-user", "cmd-admin"};
+    return profile < sizeof kinds / sizeof kinds[0] ? kinds[profile] : NULL;
+}
 
 /*
  * Writes the path of an instance's channel socket, "<runtime>/chan/<slot>-<generation>", which both

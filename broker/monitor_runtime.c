@@ -82,13 +82,12 @@ void monitor_clean_runtime(const struct monitor_host *host, bool all)
     monitor_close(&fd);
 }
 
-int monitor_seal_config(const struct monitor_host *host)
+int monitor_seal(const char *name, const void *bytes, size_t size)
 {
-    const struct agent_config *agent = &host->reading.config.agent;
-    int fd = memfd_create("cloister-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || write(fd, agent, sizeof *agent) != sizeof *agent ||
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || write(fd, bytes, size) != (ssize_t)size ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
-        log_error("the configuration's memfd: %m");
+        log_error("the memfd %s: %m", name);
         monitor_close(&fd);
     }
     return fd;

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "log.h"
 #include "trusted.h"
 
@@ -85,7 +86,7 @@ int monitor_program_check(const struct monitor_host *host, const char *name)
     return result;
 }
 
-/* Above every descriptor of the monitor: at most 4 for each of 65 children, and a few more. */
+/* Above every descriptor of the monitor: at most 5 for each of 65 children, and a few more. */
 #define SPARE_FD 700
 
 #define WANTED_FDS (LAUNCH_FD_LINK + 1)
@@ -176,34 +177,37 @@ static int make_leaf(struct monitor_child *out, const struct monitor_host *host,
     return result;
 }
 
-const struct reader_account *monitor_account(const struct monitor_host *host, uint32_t row,
-                                             uint32_t instance, const struct policy *policy)
+int monitor_account(struct reader_account *out, const struct monitor_host *host, uint32_t row,
+                    uint32_t instance, const struct policy *policy)
 {
-    const struct reader_account *account =
-        instance < READER_INSTANCES_MAX ? &host->reading.accounts[row][instance] : NULL;
-    if (account && account->uid != AGENT_UID_NONE && account->uid != 0)
-        return account;
+    const struct agent_session *session = &host->reading.config.agent.session;
+    *out = (struct reader_account){0, 0};
+    if (policy->identity == POLICY_SESSION)
+        *out = (struct reader_account){session->uid, session->gid};
+    else if (policy->identity == POLICY_ACCOUNT && instance < READER_INSTANCES_MAX)
+        *out = host->reading.accounts[row][instance];
+    if (identity_fits(policy->identity, out->uid, out->gid))
+        return 0;
     log_error("%s: /etc/passwd has no account for instance %u of %s; systemd-sysusers makes it",
-              policy->kind, instance, policy->user);
-    return NULL;
+              policy->kind, instance, policy->user ? policy->user : "the session");
+    return -1;
 }
 
 /* Everything that a start needs beside the process. Returns 0, or a reason with errno set. */
 static enum monitor_reason prepare(struct monitor_child *out, const struct monitor_host *host,
                                    const struct policy *policy, const struct monitor_start *start)
 {
-    const struct reader_account *account =
-        monitor_account(host, start->row, start->instance, policy);
+    struct reader_account account;
     const char *state = out->order.paths[POLICY_BASE_STATE];
     errno = 0;
-    if (!account)
+    if (monitor_account(&account, host, start->row, start->instance, policy) != 0)
         return MONITOR_REASON_NO_USER;
-    fill_order(&out->order, host, policy, start, account);
+    fill_order(&out->order, host, policy, start, &account);
     if (monitor_program_check(host, "cloister-launch") != 0 ||
         monitor_program_check(host, policy->program) != 0)
         return MONITOR_REASON_EXECUTABLE;
     if (policy->variables & POLICY_VARIABLE_STATE &&
-        monitor_folder(AT_FDCWD, state, 0700, account->uid, account->gid) != 0) {
+        monitor_folder(AT_FDCWD, state, 0700, account.uid, account.gid) != 0) {
         log_error("%s: %m", state);
         return MONITOR_REASON_SYSTEM;
     }
@@ -214,7 +218,6 @@ static enum monitor_reason prepare(struct monitor_child *out, const struct monit
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
                                   const struct policy *policy, const struct monitor_start *start)
 {
-    monitor_child_forget(out);
     enum monitor_reason reason = prepare(out, host, policy, start);
     int error = reason ? 0 : -clone_child(out, host, policy->namespaces, start);
     if (error == 0)

@@ -16,6 +16,7 @@ enum monitor_fd {
     MONITOR_LOG,      /* read end of its log */
     MONITOR_LAUNCHER, /* launch.h's link: the order goes out, a failure or end of file comes back */
     MONITOR_PIDFD,
+    MONITOR_COMMAND, /* of a runner: the socketpair's end that its command will get */
     MONITOR_FDS,
 };
 
@@ -40,16 +41,16 @@ struct monitor_start {
 };
 
 /*
- * Starts a process of `policy` that waits for monitor_child_release. Returns 0 and fills `out`, or
- * an enum monitor_reason with errno set; nothing is left then.
+ * Starts a process of `policy` that waits for monitor_child_release. Returns 0 and fills `out`,
+ * which has been forgotten, or an enum monitor_reason with errno set; nothing is left then.
  */
 enum monitor_reason monitor_spawn(struct monitor_child *out, const struct monitor_host *host,
                                   const struct policy *policy, const struct monitor_start *start);
 
-/* The account of an instance of policy `row`, called `policy`; NULL if there is none, which has
- * been logged. */
-const struct reader_account *monitor_account(const struct monitor_host *host, uint32_t row,
-                                             uint32_t instance, const struct policy *policy);
+/* Whom an instance of policy `row`, which is `policy`, runs as: 0, or -1 if its account is missing,
+ * which has been logged. A session's user must have been found fit (monitor_table.h). */
+int monitor_account(struct reader_account *out, const struct monitor_host *host, uint32_t row,
+                    uint32_t instance, const struct policy *policy);
 
 /* Sends the order that the launcher waits for. */
 void monitor_child_release(const struct monitor_child *child);

@@ -30,6 +30,9 @@ struct monitor_slot {
     uint32_t generation; /* of the instance in it, or of the last one; 0: never used */
     uint32_t instance;   /* which of the policy's accounts it uses */
     const struct policy *policy;
+    uint32_t profile;   /* enum monitor_profile: of a runner; NONE otherwise */
+    bool commanded;     /* a runner whose command has been started, the one that it may have */
+    uint8_t digest[32]; /* the command hash, of a runner */
 };
 
 struct bucket { /* of tokens, in thousandths; rates are per second */
@@ -73,6 +76,9 @@ struct monitor_decision monitor_table_decide(struct monitor_table *table, const 
 
 /* The instance in `slot` is gone, or was not started. Its generation stays used. */
 void monitor_table_free(struct monitor_table *table, uint32_t slot);
+
+/* The slot of the command's process that the runner in `slot` has, or MONITOR_SLOTS. */
+uint32_t monitor_table_command(const struct monitor_table *table, uint32_t slot);
 
 /* Where the policy of that kind stands in `policies`, or MONITOR_POLICIES_MAX. */
 uint32_t monitor_table_row(const struct policy *const *policies, const char *kind);

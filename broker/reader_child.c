@@ -28,6 +28,8 @@ static void find_accounts(struct reading *out, const struct policy *const *polic
 {
     memset(out->accounts, 0xff, sizeof out->accounts); /* AGENT_UID_NONE */
     for (uint32_t i = 0; i < READER_POLICIES_MAX && policies[i]; i++) {
+        if (policies[i]->identity != POLICY_ACCOUNT)
+            continue;
         for (uint32_t n = 0; n < READER_INSTANCES_MAX; n++) {
             char name[64];
             struct session_account account;

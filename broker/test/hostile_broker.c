@@ -96,10 +96,11 @@ static void expect_refused(uint32_t slot, uint32_t generation, enum monitor_reas
     }
 }
 
-/* Says the first line that worker `pid` writes to its log. */
+/* Says the first line that worker `pid` writes to its log, and leaves it in `line`. */
+static char line[256];
 static void await_worker(int pid)
 {
-    char line[64] = "";
+    memset(line, 0, sizeof line);
     size_t used = 0;
     fcntl(worker_log, F_SETFL, 0);
     while (used < sizeof line - 1 && !strchr(line, '\n')) {
@@ -173,6 +174,61 @@ static void follow_session(void)
     say("ended by signal %d", message.value);
     send_op(MONITOR_START, 0, 3, "xidle");
     expect_refused(0, 3, MONITOR_REASON_WAYLAND);
+}
+
+static int start_one(const struct monitor_message *message)
+{
+    send_bytes(message, sizeof *message);
+    int pid = expect(MONITOR_STARTED).pid;
+    send_op(MONITOR_RELEASE, message->slot, message->generation, "");
+    return pid;
+}
+
+static struct monitor_message runner_of(uint32_t slot, uint32_t generation, uint32_t profile,
+                                        int digest)
+{
+    struct monitor_message message = {.op = MONITOR_START,
+                                      .slot = slot,
+                                      .generation = generation,
+                                      .profile = profile,
+                                      .kind = MONITOR_RUNNER_KIND};
+    memset(message.digest, digest, sizeof message.digest);
+    return message;
+}
+
+/* A signed command's two processes, as they are meant and otherwise. */
+static void run_command(void)
+{
+    char key[16] = "";
+    struct monitor_message message = runner_of(3, 1, 2, 0xcd);
+    send_bytes(&message, sizeof message);
+    expect_refused(3, 1, MONITOR_REASON_PROFILE);
+    message = runner_of(3, 2, 1, 0xab);
+    int runner = start_one(&message), runner_log = dup(worker_log);
+    message = (struct monitor_message){
+        .op = MONITOR_START, .slot = 35, .generation = 1, .kind = "cmd-diagnostic"};
+    await_worker(start_one(&message));
+    dup2(runner_log, worker_log);
+    await_worker(runner);
+    memcpy(key, strstr(line, "key "), 12);
+    send_op(MONITOR_START, 0, 1, "idle");
+    int vault = expect(MONITOR_STARTED).pid;
+    send_op(MONITOR_RELEASE, 0, 1, "");
+    await_worker(vault);
+    await_worker(vault);
+    say(strstr(line, key) && strstr(line, "vault 0-0 of profile 0,") ? "the same key" : "another");
+    send_op(MONITOR_START, 36, 1, "cmd-diagnostic"); /* above nobody's runner */
+    expect_refused(36, 1, MONITOR_REASON_NO_RUNNER);
+    say("a second command: refused");
+    send_op(MONITOR_KILL, 3, 2, "");
+    if (expect(MONITOR_EXITED).slot != 3 || expect(MONITOR_EXITED).slot != 35)
+        fail("the command did not end with its runner");
+    say("both ended");
+    message = runner_of(3, 3, 1, 0xab);
+    (void)start_one(&message);
+    send_op(MONITOR_START, 36, 2, "cmd-diagnostic");
+    expect_refused(36, 2, MONITOR_REASON_NO_RUNNER);
+    say("another runner's command: refused");
 }
 
 static void start_flood(void)
@@ -280,6 +336,8 @@ int main(void)
         expect_refused(0, 1, MONITOR_REASON_NO_SESSION);
         send_op(MONITOR_START, 0, 2, "idle");
         expect_refused(0, 2, MONITOR_REASON_NO_USER);
+    } else if (strcmp(config.console.path, "/command") == 0) {
+        run_command();
     } else if (strcmp(config.console.path, "/session") == 0) {
         follow_session();
     } else if (strcmp(config.console.path, "/stubborn") == 0) {

@@ -231,6 +231,28 @@ static void test_life(void **state)
     must(strstr(output, "FAILED") == NULL, "the broker is not content");
 }
 
+/* What the monitor hands to a runner and its command, and that the one ends with the other. */
+static void test_a_signed_command(void **state)
+{
+    (void)state;
+    start("/command");
+    size_t at = await("command carries out its order", 0);
+    at = await("runner 3-2 of profile 1, command abab, key ", at);
+    at = await("hears \"done\"", at);
+    at = await("the same key", at);
+    at = await("a second command: refused", at);
+    at = await("both ended", at);
+    at = await("another runner's command: refused", at);
+    at =
+        await("runner of profile 2 for the command "
+              "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd not started: above "
+              "the highest profile of the configuration",
+              0);
+    (void)await("serving", at);
+    stop_cleanly();
+    must(strstr(output, "FAILED") == NULL, "the broker is not content");
+}
+
 static void test_starts_are_rationed(void **state)
 {
     (void)state;
@@ -498,7 +520,8 @@ static int private_accounts(void)
 {
     return unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
            shell("{ grep -v '^cloister-' /etc/passwd; "
-                 "for a in broker:61601 idle:61602 idle-1:61603 xidle:61604; do "
+                 "for a in broker:61601 idle:61602 idle-1:61603 xidle:61604 runner:61605 "
+                 "cmd:61606; do "
                  "echo cloister-${a%%:*}:x:${a#*:}:${a#*:}::/:/usr/sbin/nologin; done; } "
                  "> %s/passwd && chmod 644 %s/passwd && mount --bind %s/passwd /etc/passwd",
                  root, root, root) != 0;
@@ -543,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_command_line),
         T(test_life),
+        T(test_a_signed_command),
         T(test_starts_are_rationed),
         T(test_misbehaviour_ends_the_broker_and_its_workers),
         T(test_stubborn_broker_is_killed_at_the_deadline),
