@@ -6,7 +6,7 @@ cloister_library(broker_parts
   SOURCES backoff.c consent.c event_loop.c log_pipe.c log_ration.c peer.c quota.c requests.c
   LIBS monitor_protocol logging ipc ${SODIUM_STATIC})
 cloister_library(broker_core
-  SOURCES broker_tick.c connection.c door.c handlers.c monitor_link.c router.c supervisor.c tickets.c welcome.c
+  SOURCES broker_tick.c commands.c connection.c door.c handlers.c monitor_link.c router.c supervisor.c tickets.c welcome.c
   LIBS broker_parts worker)
 cloister_test(event_loop LIBS broker_parts)
 cloister_test(quota LIBS broker_parts)

@@ -10,6 +10,7 @@
  *   handlers.c        the messages that the broker itself answers
  *   welcome.c         what each peer is told of the configuration
  *   tickets.c         tickets, consent, the chunks that may pass
+ *   commands.c        signed commands: a runner and its command, one after the other
  *   connection.c      the console connection's life: resolve, connect, wait
  *   log_pipe.c        the workers' standard error
  *
@@ -37,7 +38,7 @@
 
 /* ---- workers ---- */
 
-enum supervised_index { RUN_VAULT, RUN_CAPTURE, RUN_UPLINK, RUN_RESOLVER, SUPERVISED };
+enum supervised_index { RUN_VAULT, RUN_CAPTURE, RUN_UPLINK, RUN_RESOLVER, RUN_RUNNER, SUPERVISED };
 
 struct supervised {
     enum ipc_peer kind;
@@ -55,6 +56,21 @@ struct supervised {
     char reason[128]; /* why it is down */
     ipc_LockReport lock;
     struct log_pipe log;
+};
+
+/* ---- signed commands ---- */
+
+/* The one that is carried out, and the one that waits for it to be over. */
+struct command {
+    bool live;  /* `now` has, or is about to have, a runner */
+    bool waits; /* `next` follows when nothing is left of `now` */
+    ipc_RunnerWanted now, next;
+    uint64_t vault, next_vault; /* serials of those that want them */
+    const char *lost;    /* why it does not run, a word of docs/commands.md; NULL: not known */
+    bool fetched, done;  /* its runner, which is gone, had the order; ended well */
+    uint32_t generation; /* of the command's process; 0: there is none */
+    struct log_pipe log; /* of the same */
+    struct quota starts;
 };
 
 /* ---- clients and tickets ---- */
@@ -96,6 +112,7 @@ struct broker {
     struct peer peers[PEERS_MAX];
     struct client clients[CLIENTS_MAX];
     struct ticket tickets[TICKETS_MAX];
+    struct command command;
     struct requests requests;
     int door_ticket_fd, door_control_fd;
     struct event_source door_ticket_source, door_control_source;
@@ -115,8 +132,11 @@ int broker_tick(struct broker *b);
 uint32_t broker_random(void);
 
 /* ---- monitor_link.c ---- */
-/* Sends one message; ends the process if the monitor is gone. */
-void monitor_send(struct broker *b, enum monitor_op op, const struct supervised *worker);
+/* Sends RELEASE, KILL or READY (0, 0); ends the process if the monitor is gone. */
+void monitor_send(struct broker *b, enum monitor_op op, uint32_t slot, uint32_t generation);
+/* Sends START; `command` is what a runner is for, NULL for other kinds. */
+void monitor_start(struct broker *b, uint32_t slot, uint32_t generation, const char *kind,
+                   const ipc_RunnerWanted *command);
 /* Takes what the monitor has sent. */
 void monitor_ready(void *broker, uint32_t events);
 
@@ -192,6 +212,26 @@ bool ticket_may_pass(struct broker *b, struct peer *peer, struct peer *uplink,
 void tickets_notice(struct broker *b, bool frames_forgotten);
 /* SHA-256 over the configured recipients, each followed by a newline. */
 void ticket_recipients_digest(const struct agent_config *config, uint8_t out[CONSENT_DIGEST]);
+
+/* ---- commands.c ---- */
+void commands_init(struct broker *b);
+/* The vault wants a runner. */
+void commands_wanted(struct broker *b, struct peer *vault, const ipc_RunnerWanted *wanted);
+/* Nobody is left who could write down what becomes of a command: it is ended. */
+void commands_vault_gone(struct broker *b);
+/* The runner stands: its command's process follows. */
+void commands_runner_started(struct broker *b);
+/* The runner has exited, `done` or otherwise; its peer still stands. commands_over follows. */
+void commands_runner_exits(struct broker *b, const struct peer *runner, bool done);
+/* There is no runner any more, or will be none: tells vault and uplink, once. */
+void commands_over(struct broker *b);
+/* Why the command does not run: the first word of docs/commands.md that is said counts. */
+void commands_lost(struct broker *b, const char *word);
+/* That word for a refusal of the monitor's. */
+const char *commands_word(uint32_t monitor_reason);
+/* A message of the monitor about the command's process? Then it is dealt with, and true. Takes
+ * *log_fd over if it sets it to -1. */
+bool commands_monitor(struct broker *b, const struct monitor_message *m, int *log_fd);
 
 /* ---- connection.c ---- */
 void connection_init(struct broker *b);

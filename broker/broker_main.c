@@ -124,7 +124,7 @@ int main(void)
     prepare(&b);
     supervisor_init(&b);
     connection_init(&b);
-    monitor_send(&b, MONITOR_READY, NULL);
+    monitor_send(&b, MONITOR_READY, 0, 0);
     while (!b.stop_at_ms) {
         int error = event_loop_run(b.loop, broker_tick(&b));
         if (error)

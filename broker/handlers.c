@@ -165,6 +165,13 @@ static void on_resolve_answer(struct broker *b, struct peer *from, const struct 
     connection_resolved(b, from, &answer);
 }
 
+static void on_runner_wanted(struct broker *b, struct peer *from, const struct message *m)
+{
+    ipc_RunnerWanted wanted;
+    if (decode(b, from, m, &wanted))
+        commands_wanted(b, from, &wanted);
+}
+
 /* ---- status ---- */
 
 static void fill_worker(const struct supervised *w, ipc_WorkerStatus *to, uint64_t offset)
@@ -203,9 +210,9 @@ static void on_status(struct broker *b, struct peer *from, uint32_t request)
     uint64_t offset = unix_ms() - monotonic_ms();
     COPY_TEXT(reply.version, CLOISTER_VERSION);
     reply.started_ms = b->started_unix_ms;
-    reply.workers_count = SUPERVISED;
-    for (size_t i = 0; i < SUPERVISED; i++)
-        fill_worker(&b->workers[i], &reply.workers[i], offset);
+    for (size_t i = 0; i < SUPERVISED; i++) /* a runner is nothing that could be missing */
+        if (b->workers[i].peer || b->workers[i].kind != IPC_PEER_RUNNER)
+            fill_worker(&b->workers[i], &reply.workers[reply.workers_count++], offset);
     fill_broker(b, &reply.broker);
     reply.has_broker = reply.has_uplink = reply.has_capture = true;
     reply.uplink = b->uplink;
@@ -240,6 +247,9 @@ void handlers_message(struct broker *b, struct peer *from, const struct message 
         break;
     case IPC_RESOLVE_ANSWER:
         on_resolve_answer(b, from, m);
+        break;
+    case IPC_RUNNER_WANTED:
+        on_runner_wanted(b, from, m);
         break;
     case IPC_CONSENT:
         ticket_consent(b, from, m);

@@ -7,19 +7,30 @@
 
 #include "log.h"
 
-void monitor_send(struct broker *b, enum monitor_op op, const struct supervised *worker)
+static void send_message(struct broker *b, const struct monitor_message *m)
 {
-    struct monitor_message m = {.op = op};
-    if (worker) {
-        m.slot = worker->slot;
-        m.generation = worker->generation;
-        if (op == MONITOR_START)
-            strncpy(m.kind, worker->name, sizeof(m.kind) - 1);
-    }
-    if (send(b->monitor_fd, &m, sizeof(m), MSG_NOSIGNAL) != sizeof(m)) {
+    if (send(b->monitor_fd, m, sizeof(*m), MSG_NOSIGNAL) != sizeof(*m)) {
         log_error("the monitor does not take messages: %s", strerror(errno));
         _exit(1);
     }
+}
+
+void monitor_send(struct broker *b, enum monitor_op op, uint32_t slot, uint32_t generation)
+{
+    struct monitor_message m = {.op = op, .slot = slot, .generation = generation};
+    send_message(b, &m);
+}
+
+void monitor_start(struct broker *b, uint32_t slot, uint32_t generation, const char *kind,
+                   const ipc_RunnerWanted *command)
+{
+    struct monitor_message m = {.op = MONITOR_START, .slot = slot, .generation = generation};
+    strncpy(m.kind, kind, sizeof(m.kind) - 1);
+    if (command) {
+        m.profile = (uint32_t)command->profile;
+        memcpy(m.digest, command->digest, sizeof(m.digest));
+    }
+    send_message(b, &m);
 }
 
 /* Takes the one descriptor that may come along; more than one cannot fit the buffer. */
@@ -35,6 +46,11 @@ static int descriptor_of(struct msghdr *header)
 
 static void dispatch(struct broker *b, const struct monitor_message *m, int fd)
 {
+    if (commands_monitor(b, m, &fd)) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
     switch (m->op) {
     case MONITOR_STARTED:
         supervisor_started(b, m, fd);

@@ -1,10 +1,14 @@
 #include "peer.h"
 
+bool peer_has_sent(const struct peer *peer, uint16_t number)
+{
+    return peer->seen[number / 64] >> number % 64 & 1;
+}
+
 static bool seen_before(struct peer *peer, uint16_t number)
 {
-    uint64_t bit = UINT64_C(1) << (number % 64);
-    bool before = peer->seen[number / 64] & bit;
-    peer->seen[number / 64] |= bit;
+    bool before = peer_has_sent(peer, number);
+    peer->seen[number / 64] |= UINT64_C(1) << number % 64;
     return before;
 }
 

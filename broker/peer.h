@@ -57,6 +57,9 @@ enum peer_verdict {
  */
 enum peer_verdict peer_check(struct peer *peer, const struct envelope *envelope, uint64_t now_ms);
 
+/* Whether the peer has sent that type, one of those that may be sent `once`. */
+bool peer_has_sent(const struct peer *peer, uint16_t number);
+
 /* Words for a log line. */
 const char *peer_verdict_name(enum peer_verdict verdict);
 

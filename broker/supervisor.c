@@ -22,6 +22,7 @@ static void set_reason(struct supervised *w, const char *why)
 
 void supervisor_init(struct broker *b)
 {
+    commands_init(b);
     static const struct {
         enum ipc_peer kind;
         const char *name;
@@ -31,6 +32,7 @@ void supervisor_init(struct broker *b)
         [RUN_CAPTURE] = {IPC_PEER_CAPTURE, "capture", true},
         [RUN_UPLINK] = {IPC_PEER_UPLINK, "uplink", false},
         [RUN_RESOLVER] = {IPC_PEER_RESOLVER, "resolver", false},
+        [RUN_RUNNER] = {IPC_PEER_RUNNER, MONITOR_RUNNER_KIND, false},
     };
     for (uint32_t i = 0; i < SUPERVISED; i++) {
         b->workers[i] = (struct supervised){
@@ -95,7 +97,9 @@ static void went_down(struct broker *b, struct supervised *w, uint64_t wait_ms)
     if (w->kind == IPC_PEER_CAPTURE && b->capture.phase >= ipc_CapturePhase_CAPTURE_CAPTURING)
         capture_down(b, ipc_CapturePhase_CAPTURE_NOT_RUNNING, w->reason);
     retry_in(w, wait_ms);
-    if (!w->keep && !w->disabled)
+    if (w->kind == IPC_PEER_RUNNER)
+        commands_over(b);
+    else if (!w->keep && !w->disabled)
         connection_ended(b, w->kind, w->reason);
 }
 
@@ -125,7 +129,8 @@ static void start(struct broker *b, struct supervised *w)
     w->since_ms = monotonic_ms();
     w->lock = (ipc_LockReport){0};
     peer_watch(b, peer);
-    monitor_send(b, MONITOR_START, w);
+    monitor_start(b, w->slot, w->generation, w->name,
+                  w->kind == IPC_PEER_RUNNER ? &b->command.now : NULL);
 }
 
 uint64_t supervisor_tick(struct broker *b, uint64_t now)
@@ -159,7 +164,7 @@ void supervisor_want(struct broker *b, enum ipc_peer kind)
 /* The worker that a message of the monitor is about, if it is still the same instance. */
 static struct supervised *instance_of(struct broker *b, const struct monitor_message *m)
 {
-    if (m->slot >= SUPERVISED)
+    if (m->slot >= SUPERVISED) /* the slots of workers are their places in the table */
         return NULL;
     struct supervised *w = &b->workers[m->slot];
     return w->peer && w->generation == m->generation ? w : NULL;
@@ -180,7 +185,9 @@ void supervisor_started(struct broker *b, const struct monitor_message *m, int l
         log_warning("%s: its log cannot be read", w->name);
     /* Only now may the child run on: the channel knows whom to accept. */
     channel_expect(w->peer->channel, m->pid, m->uid);
-    monitor_send(b, MONITOR_RELEASE, w);
+    monitor_send(b, MONITOR_RELEASE, w->slot, w->generation);
+    if (w->kind == IPC_PEER_RUNNER && !w->peer->condemned)
+        commands_runner_started(b);
 }
 
 static void take_down(struct broker *b, struct supervised *w)
@@ -189,6 +196,8 @@ static void take_down(struct broker *b, struct supervised *w)
     log_pipe_close(&w->log);
     w->peer = NULL;
     peer_end(b, peer);
+    if (w->kind == IPC_PEER_VAULT)
+        commands_vault_gone(b);
 }
 
 static const char *refusal_words(uint32_t reason)
@@ -203,6 +212,8 @@ static const char *refusal_words(uint32_t reason)
         [MONITOR_REASON_CGROUP] = "its control group could not be made",
         [MONITOR_REASON_EXECUTABLE] = "its program is missing, or others than root could change it",
         [MONITOR_REASON_SYSTEM] = "a system call failed",
+        [MONITOR_REASON_PROFILE] = "the configuration does not allow its profile",
+        [MONITOR_REASON_DIGEST] = "it is not in the configuration's list of commands",
     };
     return reason < sizeof(words) / sizeof(words[0]) && words[reason] ? words[reason]
                                                                       : "for a reason unknown here";
@@ -230,6 +241,8 @@ void supervisor_refused(struct broker *b, const struct monitor_message *m)
         log_error("%s: %s", w->name, w->reason);
         wait = backoff_next(&w->backoff, broker_random());
     }
+    if (w->kind == IPC_PEER_RUNNER)
+        commands_lost(b, commands_word(m->reason));
     take_down(b, w);
     went_down(b, w, wait);
 }
@@ -281,8 +294,10 @@ void supervisor_exited(struct broker *b, const struct monitor_message *m)
         log_alert("%s[%d]: %s", w->name, m->pid, w->reason);
     else if (!done && !not_yet && !w->finished && !b->stop_at_ms)
         log_warning("%s[%d]: %s", w->name, m->pid, w->reason);
+    if (w->kind == IPC_PEER_RUNNER)
+        commands_runner_exits(b, w->peer, done);
     take_down(b, w);
-    w->restarts++;
+    w->restarts += !(done && w->kind == IPC_PEER_RUNNER); /* which lives for one command */
     if (steady)
         backoff_reset(&w->backoff);
     if (not_yet && w->kind == IPC_PEER_CAPTURE)
@@ -320,5 +335,5 @@ void supervisor_kill(struct broker *b, struct supervised *w, const char *why)
     set_reason(w, why);
     w->peer->condemned = true;
     event_loop_remove(b->loop, &w->peer->channel_source);
-    monitor_send(b, MONITOR_KILL, w);
+    monitor_send(b, MONITOR_KILL, w->slot, w->generation);
 }

@@ -38,6 +38,9 @@ static void for_vault(const struct broker *b, ipc_Welcome *w)
     copy_identifier(&b->config->hardware.disk, &to->disk);
     copy_identifier(&b->config->hardware.board, &to->board);
     COPY_TEXT(to->console_host, b->config->console.host);
+    to->groups_count = (pb_size_t)b->config->commands.group_count;
+    for (uint32_t i = 0; i < b->config->commands.group_count; i++)
+        COPY_TEXT(to->groups[i], b->config->commands.groups[i]);
 }
 
 static void for_uplink(const struct broker *b, ipc_Welcome *w)
@@ -65,6 +68,14 @@ static void for_resolver(const struct broker *b, ipc_Welcome *w)
     const struct agent_console *c = &b->config->console;
     w->which_config = ipc_Welcome_resolver_tag;
     COPY_TEXT(w->config.resolver.name, c->proxy_host[0] ? c->proxy_host : c->host);
+}
+
+static void for_runner(const struct broker *b, ipc_Welcome *w)
+{
+    const ipc_RunnerWanted *from = &b->command.now;
+    w->which_config = ipc_Welcome_runner_tag;
+    w->config.runner.number = from->number;
+    memcpy(w->config.runner.token, from->token, sizeof(from->token));
 }
 
 static void for_ticket(const struct broker *b, const struct peer *peer, ipc_Welcome *w)
@@ -103,6 +114,9 @@ void welcome_send(struct broker *b, struct peer *peer, uint32_t request)
         break;
     case IPC_PEER_RESOLVER:
         for_resolver(b, &welcome);
+        break;
+    case IPC_PEER_RUNNER:
+        for_runner(b, &welcome);
         break;
     case IPC_PEER_TICKET:
         for_ticket(b, peer, &welcome);

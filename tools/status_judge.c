@@ -8,8 +8,8 @@ bool status_worker_is_down(const ipc_StatusReply *reply, const ipc_WorkerStatus 
 {
     if (worker->state == ipc_WORKER_SERVING || worker->state == ipc_WORKER_DISABLED)
         return false;
-    if (strcmp(worker->name, "resolver") == 0) /* lives for one answer */
-        return false;
+    if (strcmp(worker->name, "resolver") == 0 || strcmp(worker->name, "runner") == 0)
+        return false;                        /* they live for one answer, for one command */
     if (strcmp(worker->name, "uplink") == 0) /* its connection says more than its process */
         return status_console_is_down(reply);
     if (strcmp(worker->name, "capture") == 0 && reply->has_capture)

@@ -46,7 +46,7 @@ static bool is_gone(struct world *world, void *arg)
 static void assert_killed(int index)
 {
     world_run(w, is_killed, &index);
-    for (int i = 0; i < SUPERVISED; i++)
+    for (int i = 0; i < STANDING; i++)
         if (i != index)
             assert_non_null(supervisor_serving(&w->b, w->b.workers[i].kind));
     /* And it comes back, the others never having stopped. */
@@ -59,7 +59,7 @@ static void assert_cut_off(struct client_end *c)
     world_run(w, is_gone, c);
     assert_true(w->b.refusals >= refusals);
     world_client_end(c);
-    for (int i = 0; i < SUPERVISED; i++)
+    for (int i = 0; i < STANDING; i++)
         assert_non_null(supervisor_serving(&w->b, w->b.workers[i].kind));
 }
 

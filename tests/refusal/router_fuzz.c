@@ -81,6 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned who = data[0] % SPEAKERS;
     struct peer *peer = NULL;
     world_all_serve(w);
+    if (who == RUN_RUNNER)
+        world_worker(w, RUN_RUNNER, IPC_PHASE_SERVE);
     drain();
     struct channel *channel = speak_as(who, &peer);
     struct awaited awaited = {.serial = peer->serial, .received = peer->received};
@@ -92,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         world_run(w, is_over, &awaited);
     }
     /* Nobody but the speaker may suffer; uplink and resolver end by what they themselves say. */
-    for (unsigned i = 0; i < SUPERVISED; i++)
+    for (unsigned i = 0; i < STANDING; i++)
         if (i != who && !supervisor_serving(&w->b, w->b.workers[i].kind) && i != RUN_UPLINK)
             abort();
     return 0;

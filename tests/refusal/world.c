@@ -82,6 +82,7 @@ void world_free(struct world *w)
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         if (w->b.clients[i].used)
             door_end(&w->b, w->b.clients[i].peer);
+    log_pipe_close(&w->b.command.log);
     for (int i = 0; i < SUPERVISED; i++) {
         channel_free(w->ends[i].channel);
         log_pipe_close(&w->b.workers[i].log);
@@ -121,23 +122,93 @@ static void send_to_broker(struct world *w, struct monitor_message m, int fd)
     assert_int_equal(sendmsg(w->monitor, &header, 0), sizeof(m));
 }
 
+/* Notes what is asked for of signed commands; true if it is to be refused. */
+static bool on_command(struct world *w, const struct monitor_message *m)
+{
+    struct played_commands *c = &w->commands;
+    uint32_t reason = 0;
+    if (strcmp(m->kind, MONITOR_RUNNER_KIND) == 0) {
+        c->runner_starts++;
+        c->runner = *m;
+        reason = c->refuse_runner;
+        assert_true(m->slot < MONITOR_COMMAND_SLOT);
+        assert_int_equal(c->generation, 0); /* nothing of the one before is left */
+    } else if (m->slot >= MONITOR_COMMAND_SLOT) {
+        c->process_starts++;
+        c->process = *m;
+        reason = c->refuse_process;
+        assert_int_equal(m->slot, c->runner.slot + MONITOR_COMMAND_SLOT);
+        assert_string_equal(m->kind, monitor_command_kind(c->runner.profile));
+        c->generation = reason ? 0 : m->generation;
+        c->released = false;
+    }
+    struct monitor_message refused = {
+        .op = MONITOR_REFUSED, .slot = m->slot, .generation = m->generation, .reason = reason};
+    if (reason)
+        send_to_broker(w, refused, -1);
+    return reason != 0;
+}
+
 static void on_start(struct world *w, const struct monitor_message *m)
 {
     int log[2];
+    if (on_command(w, m))
+        return;
     assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
-    struct monitor_message started = *m;
-    started.op = MONITOR_STARTED;
-    started.pid = getpid();
-    started.uid = geteuid();
+    struct monitor_message started = {.op = MONITOR_STARTED,
+                                      .slot = m->slot,
+                                      .generation = m->generation,
+                                      .pid = getpid(),
+                                      .uid = geteuid()};
+    memcpy(started.kind, m->kind, sizeof(started.kind));
     send_to_broker(w, started, log[0]);
     close(log[0]);
     close(log[1]);
-    w->ends[m->slot] =
-        (struct worker_end){.generation = m->generation, .kills = w->ends[m->slot].kills};
+    if (m->slot < SUPERVISED)
+        w->ends[m->slot] =
+            (struct worker_end){.generation = m->generation, .kills = w->ends[m->slot].kills};
+}
+
+static void send_exited(struct world *w, uint32_t slot, uint32_t generation, int code, int status)
+{
+    struct monitor_message exited = {.op = MONITOR_EXITED,
+                                     .slot = slot,
+                                     .generation = generation,
+                                     .pid = getpid(),
+                                     .code = code,
+                                     .value = status};
+    send_to_broker(w, exited, -1);
+}
+
+void world_process_exits(struct world *w)
+{
+    struct played_commands *c = &w->commands;
+    if (c->generation)
+        send_exited(w, c->process.slot, c->generation, CLD_KILLED, SIGKILL);
+    c->generation = 0;
+}
+
+static void release_process(struct world *w, const struct monitor_message *m)
+{
+    struct monitor_message failed = {.op = MONITOR_LAUNCH_FAILED,
+                                     .slot = m->slot,
+                                     .generation = m->generation,
+                                     .kind = "landlock",
+                                     .code = EPERM};
+    assert_int_equal(m->generation, w->commands.generation);
+    w->commands.released = true;
+    if (!w->commands.fail_launch)
+        return;
+    send_to_broker(w, failed, -1);
+    world_process_exits(w);
 }
 
 static void on_release(struct world *w, const struct monitor_message *m)
 {
+    if (m->slot >= MONITOR_COMMAND_SLOT) {
+        release_process(w, m);
+        return;
+    }
     struct worker_end *end = &w->ends[m->slot];
     char path[108];
     assert_int_equal(monitor_channel_path(path, sizeof(path), w->folder, m->slot, m->generation),
@@ -150,21 +221,33 @@ static void on_release(struct world *w, const struct monitor_message *m)
     assert_int_equal(channel_send(end->channel, IPC_HELLO, 1, &hello, NULL, 0), CHANNEL_OK);
 }
 
+/* A worker's end; a runner's command goes with it, as the monitor sees to. */
+static void end_worker(struct world *w, uint32_t slot, int code, int status)
+{
+    struct worker_end *end = &w->ends[slot];
+    uint32_t generation = end->generation;
+    end->channel = channel_free(end->channel);
+    end->generation = 0;
+    end->serving = false;
+    send_exited(w, slot, generation, code, status);
+    if (slot == RUN_RUNNER)
+        world_process_exits(w);
+}
+
+void world_exit(struct world *w, int index, int status)
+{
+    end_worker(w, (uint32_t)index, CLD_EXITED, status);
+}
+
 static void on_kill(struct world *w, const struct monitor_message *m)
 {
+    assert_true(m->slot < SUPERVISED); /* the monitor sees to commands */
     struct worker_end *end = &w->ends[m->slot];
     if (end->generation != m->generation)
         return;
-    end->channel = channel_free(end->channel);
     end->killed = true;
     end->kills++;
-    end->generation = 0;
-    struct monitor_message exited = *m;
-    exited.op = MONITOR_EXITED;
-    exited.pid = getpid();
-    exited.code = CLD_KILLED;
-    exited.value = SIGKILL;
-    send_to_broker(w, exited, -1);
+    end_worker(w, m->slot, CLD_KILLED, SIGKILL);
 }
 
 static bool play_monitor(struct world *w)
@@ -249,11 +332,34 @@ static bool is_settled(struct world *w, void *arg)
     return !peer || !peer->condemned;
 }
 
+void world_drain(struct world *w, int index)
+{
+    struct message m;
+    enum envelope_outcome why;
+    while (w->ends[index].channel &&
+           channel_receive(w->ends[index].channel, &m, &why) == CHANNEL_OK)
+        message_free(&m);
+}
+
+void world_want_runner(struct world *w, uint32_t number, ipc_CommandProfile profile)
+{
+    ipc_RunnerWanted wanted = {.number = number, .profile = profile, .kid = "test-key"};
+    memset(wanted.digest, 0xd1, sizeof(wanted.digest));
+    memcpy(wanted.token, &number, sizeof(number));
+    assert_int_equal(
+        channel_send(w->ends[RUN_VAULT].channel, IPC_RUNNER_WANTED, 0, &wanted, NULL, 0),
+        CHANNEL_OK);
+}
+
 void world_worker(struct world *w, int index, enum ipc_phase phase)
 {
     struct supervised *s = &w->b.workers[index];
     world_run(w, is_settled, &index);
-    if (!s->peer) {
+    if (!s->peer && index == RUN_RUNNER) {
+        static uint32_t number = 1000;
+        if (!w->b.command.live)
+            world_want_runner(w, ++number, ipc_CommandProfile_PROFILE_DIAGNOSTIC);
+    } else if (!s->peer) {
         /* The test's patience is not what the back-off protects. */
         backoff_reset(&s->backoff);
         supervisor_want(&w->b, s->kind);
@@ -277,7 +383,7 @@ void world_worker(struct world *w, int index, enum ipc_phase phase)
 
 void world_all_serve(struct world *w)
 {
-    for (int i = 0; i < SUPERVISED; i++)
+    for (int i = 0; i < STANDING; i++)
         world_worker(w, i, IPC_PHASE_SERVE);
     w->b.uplink.phase = ipc_UplinkPhase_UPLINK_APPROVED;
     w->b.uplink_retry_at_ms = 0;
@@ -370,7 +476,8 @@ void world_client(struct world *w, struct client_end *c, enum ipc_peer kind, enu
     uid_t self = geteuid();
     if (kind == IPC_PEER_CONTROL)
         assert_int_equal(seteuid(65534), 0);
-    *c = (struct client_end){.door = world_knock(w, kind == IPC_PEER_TICKET ? "ticket" : "control")};
+    *c =
+        (struct client_end){.door = world_knock(w, kind == IPC_PEER_TICKET ? "ticket" : "control")};
     uid_t theirs = geteuid();
     assert_int_equal(seteuid(self), 0);
     struct door_answer answer = {.fd = c->door};

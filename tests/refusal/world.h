@@ -25,12 +25,26 @@ struct client_end {
     uint8_t ticket[16];
 };
 
+/* Workers that serve all the time: all but the runner, which a command has to be wanted for. */
+#define STANDING RUN_RUNNER
+
+/* What the played monitor has seen and does of signed commands. */
+struct played_commands {
+    unsigned runner_starts, process_starts;
+    struct monitor_message runner, process; /* their last START */
+    uint32_t generation;                    /* of the command's process; 0: none */
+    bool released;
+    uint32_t refuse_runner, refuse_process; /* enum monitor_reason; 0: start them */
+    bool fail_launch;                       /* of the process, when it is released */
+};
+
 struct world {
     struct broker b;
     struct agent_config config;
     char folder[32];
     int monitor;
     struct worker_end ends[SUPERVISED];
+    struct played_commands commands;
 };
 
 /* Makes a broker with a folder of its own; brings nothing up yet. */
@@ -44,8 +58,16 @@ void world_settle(struct world *w);
 
 /* Brings a worker up to START (welcome received) or SERVE (ready). */
 void world_worker(struct world *w, int index, enum ipc_phase phase);
-/* All workers serving. */
+/* All standing workers serving. */
 void world_all_serve(struct world *w);
+/* The vault wants a runner of that profile for command `number`, whose token begins with it. */
+void world_want_runner(struct world *w, uint32_t number, ipc_CommandProfile profile);
+/* That worker exits by itself, with that status. */
+void world_exit(struct world *w, int index, int status);
+/* The command's process exits. */
+void world_process_exits(struct world *w);
+/* Reads and drops what waits at that worker's end. */
+void world_drain(struct world *w, int index);
 
 /* A client of that kind in that phase, through the door. */
 void world_client(struct world *w, struct client_end *c, enum ipc_peer kind, enum ipc_phase phase);
