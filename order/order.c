@@ -3,103 +3,13 @@
 #include <sodium.h>
 #include <string.h>
 
-#define MAGIC "ORD1"
-
-enum {
-    AT_SLOT = 4,
-    AT_GENERATION = 8,
-    AT_PROFILE = 12,
-    AT_TOKEN = 16,
-    AT_DIGEST = 32,
-    AT_TIME = 64,
-    AT_OUTPUT = 72,
-    AT_ARGC = 80,
-    AT_ENVC = 84,
-    AT_SCRIPT = 88,
-    AT_INPUT = 92,
-};
-
-#define PROFILE_LOWEST  1u /* MONITOR_PROFILE_DIAGNOSTIC */
-#define PROFILE_HIGHEST 3u /* MONITOR_PROFILE_ADMIN */
+#include "order_layout.h"
 
 _Static_assert(ORDER_TAG_SIZE == crypto_auth_hmacsha512256_BYTES, "crypto_auth");
 _Static_assert(GRANT_KEY_SIZE == crypto_auth_hmacsha512256_KEYBYTES, "crypto_auth");
 _Static_assert(ORDER_DIGEST_SIZE == crypto_hash_sha256_BYTES, "SHA-256");
 
 static const char tag_context[] = "cloister/v1 order";
-
-/* ---------------------------------------------------------------- integers */
-
-static void put(uint8_t *out, uint64_t value, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get(const uint8_t *in, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = bytes - 1; i >= 0; i--)
-        value = value << 8 | in[i];
-    return value;
-}
-
-static uint32_t get32(const uint8_t *in)
-{
-    return (uint32_t)get(in, 4);
-}
-
-/* ---------------------------------------------------------------- the rules */
-
-static bool is_name_character(char c, bool first)
-{
-    if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_')
-        return true;
-    return !first && c >= '0' && c <= '9';
-}
-
-/* "NAME=value", the name as docs/commands.md allows it. */
-static bool is_variable(const char *text)
-{
-    size_t i = 0;
-    while (is_name_character(text[i], i == 0))
-        i++;
-    return i > 0 && text[i] == '=';
-}
-
-/* "#!", as execve(2) reads it: blanks may follow, and then the path. */
-static bool names_interpreter(const uint8_t *script, size_t length)
-{
-    size_t i = 2;
-    if (length < 3 || memcmp(script, "#!", 2) != 0)
-        return false;
-    while (i < length && (script[i] == ' ' || script[i] == '\t'))
-        i++;
-    return i < length && script[i] == '/';
-}
-
-static bool limits_hold(const struct order *order)
-{
-    return order->profile >= PROFILE_LOWEST && order->profile <= PROFILE_HIGHEST &&
-           order->time_ms > 0 && order->time_ms <= ORDER_TIME_MS_MAX &&
-           order->output_bytes <= ORDER_OUTPUT_BYTES_MAX && order->argc <= ORDER_TEXTS_MAX &&
-           order->envc <= ORDER_TEXTS_MAX && (order->argc > 0 || order->script_length > 0);
-}
-
-static bool program_is_named(const struct order *order)
-{
-    if (order->script_length > 0)
-        return names_interpreter(order->script, order->script_length);
-    return order->argv[0][0] == '/';
-}
-
-static bool environment_holds(const struct order *order)
-{
-    for (uint32_t i = 0; i < order->envc; i++)
-        if (!is_variable(order->env[i]))
-            return false;
-    return true;
-}
 
 /* ---------------------------------------------------------------- digest and tag */
 
@@ -149,90 +59,30 @@ static bool append_texts(uint8_t *out, size_t capacity, size_t *used, const char
     return true;
 }
 
-static void write_head(uint8_t *out, const struct order *order)
-{
-    memcpy(out, MAGIC, 4);
-    put(out + AT_SLOT, order->slot, 4);
-    put(out + AT_GENERATION, order->generation, 4);
-    put(out + AT_PROFILE, order->profile, 4);
-    memcpy(out + AT_TOKEN, order->token, ORDER_TOKEN_SIZE);
-    order_digest(out + AT_DIGEST, order);
-    put(out + AT_TIME, order->time_ms, 8);
-    put(out + AT_OUTPUT, order->output_bytes, 8);
-    put(out + AT_ARGC, order->argc, 4);
-    put(out + AT_ENVC, order->envc, 4);
-    put(out + AT_SCRIPT, order->script_length, 4);
-    put(out + AT_INPUT, order->input_length, 4);
-}
-
 size_t order_write(uint8_t *out, size_t capacity, const struct order *order)
 {
+    uint8_t digest[ORDER_DIGEST_SIZE];
     size_t used = ORDER_HEAD_SIZE;
     if (capacity > ORDER_MAX)
         capacity = ORDER_MAX;
-    if (capacity < ORDER_HEAD_SIZE || !limits_hold(order) || !program_is_named(order) ||
-        !environment_holds(order))
+    if (capacity < ORDER_HEAD_SIZE || !order_keeps_rules(order))
         return 0;
     if (!append_texts(out, capacity, &used, order->argv, order->argc) ||
         !append_texts(out, capacity, &used, order->env, order->envc) ||
         !append(out, capacity, &used, order->script, order->script_length) ||
         !append(out, capacity, &used, order->input, order->input_length))
         return 0;
-    write_head(out, order);
+    order_digest(digest, order);
+    order_write_head(out, order, digest);
     return used;
 }
 
 /* ---------------------------------------------------------------- reading */
 
-/* Takes `count` texts from the `*left` bytes at `*at`. */
-static bool read_texts(const char **texts, uint32_t count, const uint8_t **at, size_t *left)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *end = memchr(*at, '\0', *left);
-        if (!end)
-            return false;
-        texts[i] = (const char *)*at;
-        *left -= (size_t)(end + 1 - *at);
-        *at = end + 1;
-    }
-    texts[count] = NULL;
-    return true;
-}
-
-static void read_head(struct order *out, const uint8_t *bytes)
-{
-    out->slot = get32(bytes + AT_SLOT);
-    out->generation = get32(bytes + AT_GENERATION);
-    out->profile = get32(bytes + AT_PROFILE);
-    memcpy(out->token, bytes + AT_TOKEN, ORDER_TOKEN_SIZE);
-    memcpy(out->digest, bytes + AT_DIGEST, ORDER_DIGEST_SIZE);
-    out->time_ms = get(bytes + AT_TIME, 8);
-    out->output_bytes = get(bytes + AT_OUTPUT, 8);
-    out->argc = get32(bytes + AT_ARGC);
-    out->envc = get32(bytes + AT_ENVC);
-    out->script_length = get32(bytes + AT_SCRIPT);
-    out->input_length = get32(bytes + AT_INPUT);
-}
-
 enum order_outcome order_read(struct order *out, const uint8_t *bytes, size_t length)
 {
     uint8_t digest[ORDER_DIGEST_SIZE];
-    memset(out, 0, sizeof *out);
-    if (length < ORDER_HEAD_SIZE || length > ORDER_MAX || memcmp(bytes, MAGIC, 4) != 0)
-        return ORDER_MALFORMED;
-    read_head(out, bytes);
-    const uint8_t *at = bytes + ORDER_HEAD_SIZE;
-    size_t left = length - ORDER_HEAD_SIZE;
-    if (!limits_hold(out) || out->script_length > left ||
-        out->input_length > left - out->script_length)
-        return ORDER_MALFORMED;
-    left -= out->script_length + out->input_length;
-    if (!read_texts(out->argv, out->argc, &at, &left) ||
-        !read_texts(out->env, out->envc, &at, &left) || left != 0)
-        return ORDER_MALFORMED;
-    out->script = at;
-    out->input = at + out->script_length;
-    if (!program_is_named(out) || !environment_holds(out))
+    if (order_parse(out, bytes, length) != ORDER_OK)
         return ORDER_MALFORMED;
     order_digest(digest, out);
     return memcmp(digest, out->digest, sizeof digest) == 0 ? ORDER_OK : ORDER_MALFORMED;
