@@ -17,6 +17,7 @@ import idle
 import relay
 import size
 import start
+import tokens
 import working
 from agent import BIN, Failure
 from table import Table
@@ -30,6 +31,7 @@ PARTS = {
     "idle": idle.measure,
     "start": start.measure,
     "size": size.measure,
+    "tokens": lambda table: tokens.measure(table, BENCH),
 }
 
 
