@@ -90,7 +90,8 @@ static int parent_death(struct launch *launch)
 static int leave_all(const struct launch *launch, int ruleset, int abi)
 {
     char path[PATH_MAX];
-    int result = 0;
+    /* All that a command's root holds may be read, so it may be listed too. */
+    int result = launch->policy->command ? landlock_leave(ruleset, abi, "/", POLICY_LIST) : 0;
     for (size_t i = 0; result == 0 && i < launch->policy->mount_count; i++) {
         const struct policy_mount *mount = &launch->policy->mounts[i];
         result = expand(path, launch, mount->target_base, mount->target);

@@ -43,7 +43,8 @@ enum policy_mount_kind {
 enum policy_right {
     POLICY_EXECUTE = 1 << 0,
     POLICY_WRITE = 1 << 1 | 1 << 14,      /* write and truncate existing files */
-    POLICY_READ = 1 << 2 | 1 << 3,        /* read files, list folders */
+    POLICY_LIST = 1 << 3,                 /* list folders */
+    POLICY_READ = 1 << 2 | POLICY_LIST,   /* and read files */
     POLICY_DIRECTORIES = 1 << 4 | 1 << 7, /* remove and make folders */
     POLICY_REMOVE = 1 << 5,               /* unlink files */
     POLICY_CREATE = 1 << 8,               /* make regular files, and rename within a folder */
