@@ -20,7 +20,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # 
 
 FLAG_ANSWER, FLAG_CONSENT = 1, 2  # of broker/dispatch_fuzz.c
 # Who speaks in tests/refusal/router_fuzz.c, by the first byte.
-ROUTER = {"VAULT": [0], "CAPTURE": [1], "UPLINK": [2], "RESOLVER": [3], "TICKET": [4, 5], "ADMIN": [6]}
+ROUTER = {"VAULT": [0], "CAPTURE": [1], "UPLINK": [2], "RESOLVER": [3], "RUNNER": [4], "TICKET": [5, 6],
+          "ADMIN": [7]}
 
 
 class Messages:

@@ -136,7 +136,7 @@ static bool on_command(struct world *w, const struct monitor_message *m)
     } else if (m->slot >= MONITOR_COMMAND_SLOT) {
         c->process_starts++;
         c->process = *m;
-        reason = c->refuse_process;
+        reason = w->ends[RUN_RUNNER].generation ? c->refuse_process : MONITOR_REASON_NO_RUNNER;
         assert_int_equal(m->slot, c->runner.slot + MONITOR_COMMAND_SLOT);
         assert_string_equal(m->kind, monitor_command_kind(c->runner.profile));
         c->generation = reason ? 0 : m->generation;
@@ -211,6 +211,8 @@ static void on_release(struct world *w, const struct monitor_message *m)
     }
     struct worker_end *end = &w->ends[m->slot];
     char path[108];
+    if (end->generation != m->generation)
+        return; /* it crossed its end */
     assert_int_equal(monitor_channel_path(path, sizeof(path), w->folder, m->slot, m->generation),
                      0);
     int error = channel_dial(&end->channel, path, w->b.workers[m->slot].kind, false);
