@@ -133,6 +133,8 @@ static void on_state(void *user, enum wire_state state, const struct wire_messag
 
     if (welcome)
         websocket_heartbeat(client->websocket, welcome->heartbeat_ms);
+    if (welcome && session_commands(client->session))
+        websocket_take_binary(client->websocket, WIRE_BINARY_MAX);
     client->callbacks->state(client->user, state, welcome);
 }
 
@@ -163,17 +165,32 @@ static ssize_t on_write(void *user, const void *bytes, size_t length)
     return write_some(user, bytes, length);
 }
 
+static void leave_if_faulty(struct client *client)
+{
+    if (client->session_fault.reason != FAULT_NONE)
+        websocket_close(client->websocket, 1001, "going away");
+}
+
 static void on_text(void *user, const char *text, size_t length)
 {
     struct client *client = user;
 
     if (client->session_fault.reason == FAULT_NONE)
         session_receive(client->session, text, length, client->now_ms, &client->session_fault);
-    if (client->session_fault.reason != FAULT_NONE)
-        websocket_close(client->websocket, 1001, "going away");
+    leave_if_faulty(client);
 }
 
-static const struct websocket_callbacks websocket_hooks = {on_read, on_write, on_text};
+static void on_binary(void *user, const void *bytes, size_t length)
+{
+    struct client *client = user;
+
+    if (client->session_fault.reason == FAULT_NONE)
+        session_receive_binary(client->session, bytes, length, client->now_ms,
+                               &client->session_fault);
+    leave_if_faulty(client);
+}
+
+static const struct websocket_callbacks websocket_hooks = {on_read, on_write, on_text, on_binary};
 
 /* ---- the phases ---- */
 
@@ -332,8 +349,7 @@ static void tick(struct client *client)
 {
     if (client->session_fault.reason == FAULT_NONE)
         session_tick(client->session, client->now_ms, &client->session_fault);
-    if (client->session_fault.reason != FAULT_NONE)
-        websocket_close(client->websocket, 1001, "going away");
+    leave_if_faulty(client);
 }
 
 /* The second tick is for what has become possible by what was written: there may be no other event.

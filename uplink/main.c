@@ -173,6 +173,8 @@ int main(void)
     relay.worker = &worker;
     relay.facts = &facts;
     relay.host = config.host;
+    config.session.agent = &relay_agent;
+    config.session.agent_user = &relay;
     if (client_new(&relay.client, &config, fd, &relay_callbacks, &relay, now_ms(), &fault) == 0)
         serve(&worker, &relay, &fault);
     relay.client = client_free(relay.client);

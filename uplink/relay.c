@@ -405,6 +405,8 @@ static void ended(struct relay *relay, const struct message *message, int64_t no
 
 void relay_message(struct relay *relay, const struct message *message, int64_t now_ms)
 {
+    if (relay_command_message(relay, message, now_ms))
+        return;
     switch (message->envelope.number) {
     case IPC_CHALLENGE_SIGNED:
         if (relay->challenge == 0 || message->envelope.request != relay->challenge)

@@ -25,16 +25,28 @@ struct relay {
     uint32_t challenge; /* our request to the vault */
     uint32_t enroll;    /* the administrator's request */
     struct relay_ticket tickets[UPLOAD_OFFERS_MAX];
+    struct {
+        uint32_t vault, runner, delivered; /* our requests to these; 0: none is open */
+    } commands;
     struct fault fault; /* set when the session must end for a reason on our side */
 };
 
 /* The callbacks to give to client_new, with the relay as `user`. */
 extern const struct client_callbacks relay_callbacks;
 
+/* Likewise for the session's configuration. */
+extern const struct commands_agent relay_agent;
+
 /*
  * Handles one message of the broker. A message that uplink never asked for ends the process. The
  * message stays the caller's.
  */
 void relay_message(struct relay *relay, const struct message *message, int64_t now_ms);
+
+/*
+ * The part of relay_message that is about signed commands: returns false if `message` is not. Of
+ * refusals only those of what this part asked for are its own.
+ */
+bool relay_command_message(struct relay *relay, const struct message *message, int64_t now_ms);
 
 #endif

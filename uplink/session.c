@@ -20,6 +20,9 @@ struct session {
     const struct session_callbacks *callbacks;
     void *user;
     struct uploads *uploads;
+    struct commands *commands; /* NULL: the feature is not common to both */
+    struct commands_callbacks network;
+    bool commands_first; /* whose turn it is when the network has room */
     enum stage stage;
     enum wire_state state;
     bool enrolling;
@@ -36,6 +39,8 @@ int session_new(struct session **out, const struct session_config *config,
         return -ENOMEM;
     session->config = *config;
     session->callbacks = callbacks;
+    session->network = (struct commands_callbacks){
+        callbacks->upload.send_text, callbacks->upload.send_binary, callbacks->upload.queued};
     session->user = user;
     session->stage = STAGE_CHALLENGE;
     session->deadline_ms = now_ms + SESSION_SIGN_IN_MS;
@@ -52,6 +57,7 @@ struct session *session_free(struct session *session)
 {
     if (session) {
         uploads_free(session->uploads);
+        commands_free(session->commands);
         free(session);
     }
     return NULL;
@@ -84,6 +90,12 @@ static bool on_challenge(struct session *session, const struct wire_message *mes
         fault_set(fault, FAULT_DENIED, "the console speaks protocol %u at most, this agent %u",
                   message->protocol, WIRE_PROTOCOL);
         session->callbacks->close(session->user, CLOSE_VERSION, "version");
+        return false;
+    }
+    if (message->commands && session->config.agent &&
+        commands_new(&session->commands, &session->network, session->user, session->config.agent,
+                     session->config.agent_user) < 0) {
+        fault_set(fault, FAULT_LOCAL, "out of memory");
         return false;
     }
     session->stage = STAGE_SIGNING;
@@ -128,6 +140,8 @@ static bool on_state(struct session *session, const struct wire_message *message
     session->state = message->state;
     if (message->state == WIRE_PENDING)
         uploads_forget(session->uploads);
+    if (message->state == WIRE_PENDING && session->commands)
+        commands_forget(session->commands);
     session->callbacks->state(session->user, message->state, NULL);
     return true;
 }
@@ -142,6 +156,26 @@ static bool on_bundle(struct session *session, const struct wire_message *messag
     if (rc < 0)
         fault_set(fault, FAULT_LOCAL, "a bundle: %s", strerror(-rc));
     return rc == 0;
+}
+
+/* Takes what commands_token and commands_receive returned. */
+static bool judge_command(struct session *session, int rc, struct fault *fault)
+{
+    if (rc == COMMANDS_MALFORMED)
+        return refuse(session, "malformed", "a token", fault);
+    if (rc > 0)
+        return refuse(session, "order", "about a command that does not expect it", fault);
+    if (rc < 0)
+        fault_set(fault, FAULT_LOCAL, "a command: %s", strerror(-rc));
+    return rc == 0;
+}
+
+static bool on_command(struct session *session, const struct wire_message *message, int64_t now_ms,
+                       struct fault *fault)
+{
+    if (session->state != WIRE_APPROVED)
+        return refuse(session, "order", "about a command without approval", fault);
+    return judge_command(session, commands_receive(session->commands, message, now_ms), fault);
 }
 
 /* An error with a ticket is a bundle's; without one it can only answer an enrolment. */
@@ -177,6 +211,10 @@ static bool dispatch(struct session *session, const struct wire_message *message
         return on_state(session, message);
     case WIRE_ERROR:
         return on_error(session, message, now_ms, fault);
+    case WIRE_COMMAND_ACK:
+    case WIRE_COMMAND_DONE:
+    case WIRE_COMMAND_QUERY:
+        return on_command(session, message, now_ms, fault);
     default:
         return on_bundle(session, message, now_ms, fault);
     }
@@ -187,7 +225,7 @@ bool session_receive(struct session *session, const char *text, size_t length, i
 {
     struct wire_message message;
 
-    switch (wire_read(&message, text, length)) {
+    switch (wire_read(&message, text, length, session->commands != NULL)) {
     case 0:
         return dispatch(session, &message, now_ms, fault);
     case WIRE_UNKNOWN_TYPE:
@@ -197,6 +235,20 @@ bool session_receive(struct session *session, const char *text, size_t length, i
     }
 }
 
+bool session_receive_binary(struct session *session, const void *bytes, size_t length,
+                            int64_t now_ms, struct fault *fault)
+{
+    struct wire_frame frame;
+
+    if (wire_read_frame(&frame, bytes, length) != 0 || frame.kind != WIRE_KIND_TOKEN)
+        return refuse(session, "malformed", "a binary message that consoles never send", fault);
+    if (!session->commands)
+        return refuse(session, "unknown_type", "a token without the feature", fault);
+    if (session->stage != STAGE_OPEN || session->state != WIRE_APPROVED)
+        return refuse(session, "order", "a token without approval", fault);
+    return judge_command(session, commands_token(session->commands, &frame, now_ms), fault);
+}
+
 int session_signed(struct session *session, struct wire_authenticate *authenticate, int64_t now_ms)
 {
     if (session->stage != STAGE_SIGNING)
@@ -204,6 +256,7 @@ int session_signed(struct session *session, struct wire_authenticate *authentica
     authenticate->host = session->config.host;
     authenticate->agent_version = session->config.agent_version;
     authenticate->boot_id = session->config.boot_id;
+    authenticate->commands = session->commands != NULL;
     if (!send_text(session, wire_write_authenticate(authenticate)))
         return -ENOMEM;
     session->stage = STAGE_WELCOME;
@@ -261,13 +314,36 @@ struct uploads *session_uploads(struct session *session)
     return session->uploads;
 }
 
+struct commands *session_commands(struct session *session)
+{
+    return session->commands;
+}
+
 int64_t session_deadline_ms(const struct session *session)
 {
     int64_t deadline = uploads_deadline_ms(session->uploads);
 
+    if (session->commands && commands_deadline_ms(session->commands) < deadline)
+        deadline = commands_deadline_ms(session->commands);
+
     if (session->deadline_ms < deadline)
         deadline = session->deadline_ms;
     return session->enroll_deadline_ms < deadline ? session->enroll_deadline_ms : deadline;
+}
+
+/* Bundles and output have the same right to the room that the network has. */
+static bool tick_both(struct session *session, int64_t now_ms, struct fault *fault)
+{
+    struct commands *commands = session->commands;
+    bool first = session->commands_first;
+
+    session->commands_first = !first;
+    if (!commands)
+        return uploads_tick(session->uploads, now_ms, fault);
+    if (first)
+        return commands_tick(commands, now_ms, fault) &&
+               uploads_tick(session->uploads, now_ms, fault);
+    return uploads_tick(session->uploads, now_ms, fault) && commands_tick(commands, now_ms, fault);
 }
 
 bool session_tick(struct session *session, int64_t now_ms, struct fault *fault)
@@ -284,7 +360,7 @@ bool session_tick(struct session *session, int64_t now_ms, struct fault *fault)
                   "%s within %d s", awaited[session->stage], SESSION_SIGN_IN_MS / 1000);
     else if (now_ms >= session->enroll_deadline_ms)
         fault_set(fault, FAULT_PHASE_TIMEOUT, "the console did not answer the enrolment");
-    return fault->reason == FAULT_NONE && uploads_tick(session->uploads, now_ms, fault);
+    return fault->reason == FAULT_NONE && tick_both(session, now_ms, fault);
 }
 
 void session_judge_close(uint16_t status, const char *reason, struct fault *fault)

@@ -1,7 +1,7 @@
 /*
- * The conversation with the console (docs/wire.md): sign-in, state, enrolment, and through upload.h
- * the bundles. It knows which message is allowed when and closes on every other; it sends through
- * callbacks and never touches the network itself.
+ * The conversation with the console (docs/wire.md): sign-in, state, enrolment, through upload.h the
+ * bundles, and through commands.h the signed commands. It knows which message is allowed when and
+ * closes on every other; it sends through callbacks and never touches the network itself.
  *
  *   challenge -> [the vault signs] -> authenticate -> welcome -> unenrolled, pending or approved
  *
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "commands.h"
 #include "fault.h"
 #include "upload.h"
 #include "wire.h"
@@ -28,6 +29,9 @@ struct session_config {
     const char *host; /* as configured: ASCII, lower case, no final dot */
     const char *agent_version;
     const char *boot_id;
+    /* Whom commands go to, with its user. NULL: the feature is not taken when it is offered. */
+    const struct commands_agent *agent;
+    void *agent_user;
 };
 
 struct session_callbacks {
@@ -63,6 +67,10 @@ struct session *session_free(struct session *session);
 bool session_receive(struct session *session, const char *text, size_t length, int64_t now_ms,
                      struct fault *fault);
 
+/* Likewise a binary message. */
+bool session_receive_binary(struct session *session, const void *bytes, size_t length,
+                            int64_t now_ms, struct fault *fault);
+
 /*
  * The vault has signed: sends `authenticate`, whose host, agent_version and boot_id are filled in
  * here. Returns 0, SESSION_NOT_NOW when no signature was asked for, or -errno.
@@ -83,6 +91,9 @@ enum wire_state session_state(const struct session *session);
 /* The session's bundles. uploads_begin is only for the state WIRE_APPROVED; the caller sees to it.
  */
 struct uploads *session_uploads(struct session *session);
+
+/* The session's commands, or NULL if the feature is not common to both (and before sign-in). */
+struct commands *session_commands(struct session *session);
 
 /* As uploads_deadline_ms and uploads_tick, for the whole session. */
 int64_t session_deadline_ms(const struct session *session);

@@ -22,7 +22,7 @@ struct websocket {
     bool closing;       /* we sent a close frame of our own accord */
     int64_t now_ms, closing_since_ms;
     int64_t last_sent_ms, last_received_ms, ping_ms, message_since_ms, second_since_ms;
-    uint32_t heartbeat_ms, frames, bytes;
+    uint32_t heartbeat_ms, frames, pings, bytes;
     size_t budget;
     uint16_t peer_status;
     char peer_reason[WEBSOCKET_REASON_MAX + 1];
@@ -36,7 +36,7 @@ static void meter(struct websocket *socket)
     if (socket->now_ms - socket->second_since_ms < 1000)
         return;
     socket->second_since_ms = socket->now_ms;
-    socket->frames = 0;
+    socket->frames = socket->pings = 0;
     socket->bytes = 0;
 }
 
@@ -49,7 +49,8 @@ static void violated(struct websocket *socket, const char *word, const char *tex
 
 static void flooded(struct websocket *socket)
 {
-    if (socket->frames > WEBSOCKET_FRAMES_PER_S || socket->bytes > WEBSOCKET_BYTES_PER_S)
+    if (socket->frames > WEBSOCKET_FRAMES_PER_S || socket->pings > WEBSOCKET_PINGS_PER_S ||
+        socket->bytes > WEBSOCKET_BYTES_PER_S)
         violated(socket, "flood", "the console floods");
 }
 
@@ -166,6 +167,7 @@ static void on_frame(wslay_event_context_ptr wslay,
 
     (void)wslay;
     socket->frames++;
+    socket->pings += wslay_is_ctrl_frame(frame->opcode);
     flooded(socket);
     if (!wslay_is_ctrl_frame(frame->opcode) && frame->opcode != WSLAY_CONTINUATION_FRAME)
         socket->message_since_ms = socket->now_ms;
@@ -196,11 +198,12 @@ static void on_message(wslay_event_context_ptr wslay,
     socket->message_since_ms = 0;
     if (socket->closing || socket->fault.reason != FAULT_NONE)
         return;
-    if (message->opcode == WSLAY_TEXT_FRAME) {
+    if (message->opcode == WSLAY_BINARY_FRAME)
+        socket->callbacks->binary(socket->user, message->msg, message->msg_length);
+    else if (message->msg_length <= WEBSOCKET_MESSAGE_MAX)
         socket->callbacks->text(socket->user, (const char *)message->msg, message->msg_length);
-        return;
-    }
-    violated(socket, "malformed", "a binary message, which consoles never send");
+    else
+        violated(socket, "oversize", "a message longer than is allowed");
 }
 
 int websocket_new(struct websocket **out, const struct websocket_callbacks *callbacks, void *user,
@@ -246,6 +249,11 @@ struct websocket *websocket_free(struct websocket *socket)
         free(socket);
     }
     return NULL;
+}
+
+void websocket_take_binary(struct websocket *socket, size_t length)
+{
+    wslay_event_config_set_max_recv_msg_length(socket->wslay, length);
 }
 
 void websocket_heartbeat(struct websocket *socket, uint32_t heartbeat_ms)

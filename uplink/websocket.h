@@ -2,8 +2,9 @@
  * The client's side of a WebSocket (RFC 6455) after its opening handshake: wslay does the framing,
  * this bounds what the other side can make it do.
  *
- * Bounds: a message at most WEBSOCKET_MESSAGE_MAX bytes and WEBSOCKET_MESSAGE_MS long; per second
- * at most WEBSOCKET_FRAMES_PER_S frames and WEBSOCKET_BYTES_PER_S bytes; no reading while more than
+ * Bounds: a message at most WEBSOCKET_MESSAGE_MAX bytes (a binary one more, if that is agreed) and
+ * WEBSOCKET_MESSAGE_MS long; per second at most WEBSOCKET_FRAMES_PER_S frames, of which
+ * WEBSOCKET_PINGS_PER_S control frames, and WEBSOCKET_BYTES_PER_S bytes; no reading while more than
  * WEBSOCKET_QUEUE_MAX messages wait to be sent (the pongs that a flood of pings asks for); one call
  * of websocket_service reads a bounded amount, so that other descriptors get their turn.
  *
@@ -22,8 +23,9 @@
 
 #define WEBSOCKET_MESSAGE_MAX  65536
 #define WEBSOCKET_MESSAGE_MS   60000
-#define WEBSOCKET_FRAMES_PER_S 1000
-#define WEBSOCKET_BYTES_PER_S  (4 << 20)
+#define WEBSOCKET_FRAMES_PER_S 8000
+#define WEBSOCKET_PINGS_PER_S  1000 /* and pongs */
+#define WEBSOCKET_BYTES_PER_S  (16 << 20)
 #define WEBSOCKET_QUEUE_MAX    128
 #define WEBSOCKET_PONG_MS      20000 /* from a ping to the next byte received */
 #define WEBSOCKET_CLOSING_MS   5000  /* from our close frame to the peer's */
@@ -39,6 +41,8 @@ struct websocket_callbacks {
     ssize_t (*write)(void *user, const void *bytes, size_t length);
     /* A whole text message in valid UTF-8, not terminated. May send and close, must not free. */
     void (*text)(void *user, const char *text, size_t length);
+    /* Likewise a whole binary message. */
+    void (*binary)(void *user, const void *bytes, size_t length);
 };
 
 /*
@@ -49,6 +53,9 @@ struct websocket_callbacks {
 int websocket_new(struct websocket **out, const struct websocket_callbacks *callbacks, void *user,
                   const void *early, size_t early_length, int64_t now_ms);
 struct websocket *websocket_free(struct websocket *socket);
+
+/* From now on takes binary messages of up to `length` bytes, at least WEBSOCKET_MESSAGE_MAX. */
+void websocket_take_binary(struct websocket *socket, size_t length);
 
 /*
  * From now on pings when nothing was sent for `heartbeat_ms`, and ends with FAULT_PING_TIMEOUT when

@@ -1,7 +1,8 @@
 /*
  * What the console sends after the upgrade. The first byte of the input says in which pieces the
  * network delivers the rest; every second service the transport takes nothing, so that the queue of
- * answers fills. At the end the connection is lost. Whatever comes, memory and time stay bounded,
+ * answers fills. Long binary messages are taken if the first byte is odd. At the end the connection
+ * is lost. Whatever comes, memory and time stay bounded,
  * no text is longer than allowed, and the connection ends with a reason.
  */
 #include "websocket.h"
@@ -9,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LONG_MAX_BYTES 262165
 
 struct stream {
     const uint8_t *data;
@@ -47,11 +50,20 @@ static void on_text(void *user, const char *text, size_t length)
         abort();
 }
 
+static void on_binary(void *user, const void *bytes, size_t length)
+{
+    const struct stream *stream = user;
+
+    if ((length > 0 && !bytes) ||
+        length > (stream->piece % 2 ? WEBSOCKET_MESSAGE_MAX : LONG_MAX_BYTES))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct websocket_callbacks callbacks = {on_read, on_write, on_text};
+    static const struct websocket_callbacks callbacks = {on_read, on_write, on_text, on_binary};
     struct stream stream = {data + 1, size - 1, 0, 0};
     struct websocket *socket;
     struct fault fault;
@@ -66,6 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (websocket_new(&socket, &callbacks, &stream, "", 0, now_ms) < 0)
         abort();
     websocket_heartbeat(socket, 1000);
+    if (data[0] % 2)
+        websocket_take_binary(socket, LONG_MAX_BYTES);
     while (websocket_service(socket, now_ms, &fault)) {
         if (websocket_deadline_ms(socket) < now_ms || ++stream.services > limit)
             abort();

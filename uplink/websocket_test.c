@@ -11,9 +11,10 @@
 #include "websocket.h"
 
 static struct {
-    uint8_t in[8192], out[8192];
+    uint8_t in[1 << 19], out[8192];
     size_t in_length, in_used, out_length;
     char text[256];
+    size_t binary_length;
     bool deaf;
 } wire;
 
@@ -52,7 +53,14 @@ static void on_text(void *user, const char *text, size_t length)
     wire.text[length] = '\0';
 }
 
-static const struct websocket_callbacks callbacks = {on_read, on_write, on_text};
+static void on_binary(void *user, const void *bytes, size_t length)
+{
+    (void)user;
+    assert_non_null(bytes);
+    wire.binary_length = length;
+}
+
+static const struct websocket_callbacks callbacks = {on_read, on_write, on_text, on_binary};
 
 static int set_up(void **state)
 {
@@ -149,29 +157,112 @@ static void answers_a_close(void **state)
 
 static void stops_reading_when_pongs_pile_up(void **state)
 {
+    static const char ping[127] = "\x89\x7d";
+
     (void)state;
     wire.deaf = true;
-    for (int i = 0; i < 3000; i++)
-        receive("\x89\x00", 2);
-    assert_true(websocket_service(web, 1000, &fault) || fault.reason == FAULT_PROTOCOL);
+    for (int i = 0; i < 1000; i++)
+        receive(ping, sizeof ping);
+    for (int i = 0; i < 4 && websocket_wants_read(web); i++)
+        assert_true(websocket_service(web, 1000 * (i + 1), &fault));
+    assert_false(websocket_wants_read(web));
+    assert_true(wire.in_used < wire.in_length);
     assert_true(websocket_queued(web) < 4096 * 126);
-    assert_true(!websocket_wants_read(web) || fault.reason == FAULT_PROTOCOL);
+}
+
+/* Fills a second with so many frames of two bytes. */
+static bool busy(const char *frame, int count, int64_t now_ms)
+{
+    wire.in_length = wire.in_used = wire.out_length = 0;
+    for (int i = 0; i < count; i++)
+        receive(frame, 2);
+    while (wire.in_used < wire.in_length)
+        if (!websocket_service(web, now_ms, &fault))
+            return false;
+    return true;
 }
 
 static void tolerates_a_busy_console_but_no_flood(void **state)
 {
     (void)state;
-    for (int second = 0; second < 3; second++) {
-        for (int i = 0; i < WEBSOCKET_FRAMES_PER_S / 2; i++)
-            receive("\x8a\x00", 2);
-        assert_true(websocket_service(web, 1000 + 1000 * second, &fault));
-        wire.in_length = wire.in_used = 0;
+    for (int second = 1; second < 4; second++) {
+        assert_true(busy("\x8a\x00", WEBSOCKET_PINGS_PER_S, 1000 * second));
+        assert_true(busy("\x81\x00", WEBSOCKET_FRAMES_PER_S - WEBSOCKET_PINGS_PER_S - 1,
+                         1000 * second + 999));
     }
-    for (int i = 0; i < WEBSOCKET_FRAMES_PER_S + 2; i++)
-        receive("\x8a\x00", 2);
-    assert_false(websocket_service(web, 9000, &fault));
+    assert_false(busy("\x81\x00", WEBSOCKET_FRAMES_PER_S + 2, 9000));
     assert_int_equal(fault.reason, FAULT_PROTOCOL);
     assert_non_null(strstr(fault.detail, "floods"));
+}
+
+static void tolerates_no_flood_of_pings(void **state)
+{
+    (void)state;
+    assert_false(busy("\x89\x00", WEBSOCKET_PINGS_PER_S + 2, 9000));
+    assert_int_equal(fault.reason, FAULT_PROTOCOL);
+    assert_non_null(strstr(fault.detail, "floods"));
+}
+
+/* A frame of `length` bytes of the letter a, as servers send it. */
+static void receive_frame(uint8_t opcode, size_t length)
+{
+    const uint8_t head[10] = {(uint8_t)(0x80 | opcode),
+                              127,
+                              0,
+                              0,
+                              0,
+                              0,
+                              (uint8_t)(length >> 24),
+                              (uint8_t)(length >> 16),
+                              (uint8_t)(length >> 8),
+                              (uint8_t)length};
+
+    wire.in_length = wire.in_used = 0;
+    receive((const char *)head, sizeof head);
+    memset(wire.in + wire.in_length, 'a', length);
+    wire.in_length += length;
+}
+
+static bool service_all(void)
+{
+    while (wire.in_used < wire.in_length)
+        if (!websocket_service(web, 2000, &fault))
+            return false;
+    return websocket_service(web, 2000, &fault);
+}
+
+static void takes_long_binary_messages_when_it_was_told(void **state)
+{
+    (void)state;
+    websocket_take_binary(web, 262165);
+    receive_frame(2, 262165);
+    assert_true(service_all());
+    assert_int_equal(wire.binary_length, 262165);
+    receive_frame(1, WEBSOCKET_MESSAGE_MAX + 1); /* texts are still as short as before */
+    assert_false(service_all());
+    assert_int_equal(fault.reason, FAULT_PROTOCOL);
+    assert_non_null(strstr(fault.detail, "longer"));
+    assert_non_null(memmem(wire.out, wire.out_length, "\x88\x8a", 2)); /* 1008 oversize */
+}
+
+static void takes_no_longer_binary_message(void **state)
+{
+    (void)state;
+    websocket_take_binary(web, 262165);
+    receive_frame(2, 262166);
+    assert_false(service_all());
+    assert_non_null(strstr(fault.detail, "longer"));
+    assert_int_equal(wire.binary_length, 0);
+}
+
+static void takes_only_short_binary_messages_otherwise(void **state)
+{
+    (void)state;
+    receive_frame(2, WEBSOCKET_MESSAGE_MAX);
+    assert_true(service_all());
+    assert_int_equal(wire.binary_length, WEBSOCKET_MESSAGE_MAX);
+    receive_frame(2, WEBSOCKET_MESSAGE_MAX + 1);
+    assert_false(service_all());
 }
 
 #define unit(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -186,6 +277,10 @@ int main(void)
         unit(answers_a_close),
         unit(stops_reading_when_pongs_pile_up),
         unit(tolerates_a_busy_console_but_no_flood),
+        unit(tolerates_no_flood_of_pings),
+        unit(takes_long_binary_messages_when_it_was_told),
+        unit(takes_no_longer_binary_message),
+        unit(takes_only_short_binary_messages_otherwise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static void get_ticket(struct object *object, struct wire_message *out)
     out->has_ticket = true;
 }
 
-static void check_features(struct object *object)
+static void get_features(struct object *object, struct wire_message *out)
 {
     const json_t *list = json_object_get(object->json, "features");
 
@@ -109,9 +109,14 @@ static void check_features(struct object *object)
         object->bad = true;
         return;
     }
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!is_word(text_of(object, json_array_get(list, i), 1, 32)))
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *word = text_of(object, json_array_get(list, i), 1, 32);
+
+        if (!is_word(word))
             object->bad = true;
+        else if (strcmp(word, "commands") == 0)
+            out->commands = true;
+    }
 }
 
 static void read_challenge(struct object *object, struct wire_message *out)
@@ -124,7 +129,7 @@ static void read_challenge(struct object *object, struct wire_message *out)
         object->bad = true;
     out->protocol = get_u32(object, "protocol", 0, UINT32_MAX);
     get_text(object, "console", 1, 128, out->console);
-    check_features(object);
+    get_features(object, out);
 }
 
 static void read_welcome(struct object *object, struct wire_message *out)
@@ -191,6 +196,18 @@ static void read_error(struct object *object, struct wire_message *out)
     }
 }
 
+static void read_command_done(struct object *object, struct wire_message *out)
+{
+    get_hex(object, "token", out->token, sizeof out->token);
+}
+
+static void read_command_counts(struct object *object, struct wire_message *out)
+{
+    get_hex(object, "token", out->token, sizeof out->token);
+    out->stdout_count = get_u32(object, "stdout", 0, UINT32_MAX);
+    out->stderr_count = get_u32(object, "stderr", 0, UINT32_MAX);
+}
+
 static const struct {
     const char *name;
     void (*read)(struct object *object, struct wire_message *out);
@@ -205,6 +222,9 @@ static const struct {
     [WIRE_BUNDLE_DONE] = {"bundle_done", read_bundle_done},
     [WIRE_BUNDLE_ABORTED] = {"bundle_aborted", get_ticket},
     [WIRE_ERROR] = {"error", read_error},
+    [WIRE_COMMAND_ACK] = {"command_ack", read_command_counts},
+    [WIRE_COMMAND_DONE] = {"command_done", read_command_done},
+    [WIRE_COMMAND_QUERY] = {"command_query", read_command_counts},
 };
 
 /*
@@ -229,7 +249,7 @@ static bool too_deep(const char *text, size_t length)
     return false;
 }
 
-static int read_object(struct wire_message *out, json_t *json)
+static int read_object(struct wire_message *out, json_t *json, bool commands)
 {
     struct object object = {json, false};
     char name[32 + 1];
@@ -239,7 +259,7 @@ static int read_object(struct wire_message *out, json_t *json)
     get_word(&object, "type", name);
     if (object.bad)
         return WIRE_MALFORMED;
-    for (size_t i = 0; i < WIRE_TYPE_COUNT; i++) {
+    for (size_t i = 0; i < (commands ? WIRE_TYPE_COUNT : WIRE_COMMAND_ACK); i++) {
         if (strcmp(types[i].name, name) != 0)
             continue;
         out->type = (enum wire_type)i;
@@ -249,7 +269,7 @@ static int read_object(struct wire_message *out, json_t *json)
     return WIRE_UNKNOWN_TYPE;
 }
 
-int wire_read(struct wire_message *out, const char *text, size_t length)
+int wire_read(struct wire_message *out, const char *text, size_t length, bool commands)
 {
     json_t *json;
     int rc;
@@ -260,9 +280,25 @@ int wire_read(struct wire_message *out, const char *text, size_t length)
     json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     if (!json)
         return WIRE_MALFORMED;
-    rc = read_object(out, json);
+    rc = read_object(out, json, commands);
     json_decref(json);
     return rc;
+}
+
+int wire_read_frame(struct wire_frame *out, const void *bytes, size_t length)
+{
+    const uint8_t *frame = bytes;
+
+    if (length < WIRE_HEADER_SIZE)
+        return WIRE_MALFORMED;
+    out->kind = frame[0];
+    memcpy(out->id, frame + 1, WIRE_TOKEN_SIZE);
+    out->index = 0;
+    for (int i = 0; i < 4; i++)
+        out->index |= (uint32_t)frame[1 + WIRE_TOKEN_SIZE + i] << (8 * i);
+    out->content = frame + WIRE_HEADER_SIZE;
+    out->length = length - WIRE_HEADER_SIZE;
+    return 0;
 }
 
 /* Takes over `json`. */
@@ -287,12 +323,13 @@ char *wire_write_authenticate(const struct wire_authenticate *authenticate)
     encoding_base64(signature, authenticate->signature, WIRE_SIGNATURE_SIZE, ENCODING_URL);
     if (previous_id)
         encoding_hex(previous, previous_id, WIRE_DIGEST_SIZE);
-    return dump(json_pack("{s:s,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s*,s:s*}", "type", "authenticate",
-                          "protocol", WIRE_PROTOCOL, "public_key", key, "machine_id", id, "host",
-                          authenticate->host, "agent_version", authenticate->agent_version,
-                          "boot_id", authenticate->boot_id, "signature", signature,
-                          "previous_machine_id", previous_id ? previous : NULL, "rotation_reason",
-                          previous_id ? authenticate->rotation_reason : NULL));
+    return dump(json_pack(
+        "{s:s,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s*,s:s*,s:o*}", "type", "authenticate", "protocol",
+        WIRE_PROTOCOL, "public_key", key, "machine_id", id, "host", authenticate->host,
+        "agent_version", authenticate->agent_version, "boot_id", authenticate->boot_id, "signature",
+        signature, "previous_machine_id", previous_id ? previous : NULL, "rotation_reason",
+        previous_id ? authenticate->rotation_reason : NULL, "features",
+        authenticate->commands ? json_pack("[s]", "commands") : NULL));
 }
 
 char *wire_write_enroll(const char *token, const char *name, const char *os)
@@ -334,11 +371,48 @@ char *wire_write_bundle_abort(const uint8_t ticket[WIRE_TICKET_SIZE])
     return dump(json_pack("{s:s,s:s}", "type", "bundle_abort", "ticket", text));
 }
 
+char *wire_write_command_decision(const uint8_t token[WIRE_TOKEN_SIZE], bool accepted,
+                                  const char *reason, const char *receipt)
+{
+    char text[ENCODING_HEX_SIZE(WIRE_TOKEN_SIZE)];
+
+    encoding_hex(text, token, WIRE_TOKEN_SIZE);
+    return dump(json_pack("{s:s,s:s,s:b,s:s,s:s*}", "type", "command_decision", "token", text,
+                          "accepted", accepted, "reason", reason, "receipt", receipt));
+}
+
+char *wire_write_command_receipt(const uint8_t token[WIRE_TOKEN_SIZE], const char *receipt)
+{
+    char text[ENCODING_HEX_SIZE(WIRE_TOKEN_SIZE)];
+
+    encoding_hex(text, token, WIRE_TOKEN_SIZE);
+    return dump(
+        json_pack("{s:s,s:s,s:s}", "type", "command_receipt", "token", text, "receipt", receipt));
+}
+
+static char *write_about(const char *type, const uint8_t token[WIRE_TOKEN_SIZE])
+{
+    char text[ENCODING_HEX_SIZE(WIRE_TOKEN_SIZE)];
+
+    encoding_hex(text, token, WIRE_TOKEN_SIZE);
+    return dump(json_pack("{s:s,s:s}", "type", type, "token", text));
+}
+
+char *wire_write_command_running(const uint8_t token[WIRE_TOKEN_SIZE])
+{
+    return write_about("command_running", token);
+}
+
+char *wire_write_command_unknown(const uint8_t token[WIRE_TOKEN_SIZE])
+{
+    return write_about("command_unknown", token);
+}
+
 void wire_write_header(uint8_t out[WIRE_HEADER_SIZE], enum wire_kind kind,
-                       const uint8_t ticket[WIRE_TICKET_SIZE], uint32_t index)
+                       const uint8_t id[WIRE_TICKET_SIZE], uint32_t index)
 {
     out[0] = (uint8_t)kind;
-    memcpy(out + 1, ticket, WIRE_TICKET_SIZE);
+    memcpy(out + 1, id, WIRE_TICKET_SIZE);
     for (int i = 0; i < 4; i++)
         out[1 + WIRE_TICKET_SIZE + i] = (uint8_t)(index >> (8 * i));
 }

@@ -29,10 +29,20 @@
 #define WIRE_KEY_SIZE       32
 #define WIRE_SIGNATURE_SIZE 64
 #define WIRE_RECIPIENTS_MAX 16
+#define WIRE_TOKEN_SIZE     16 /* of a token id: the first bytes of the token's SHA-256 */
+#define WIRE_TOKEN_MAX      262144
+#define WIRE_RECEIPT_MAX    8192
+#define WIRE_BINARY_MAX     (WIRE_HEADER_SIZE + 262144)
+#define WIRE_COMMANDS_MAX   8      /* open at once */
+#define WIRE_OUTPUT_MAX     262144 /* bytes in one chunk of output */
+#define WIRE_OUTPUT_WINDOW  16     /* chunks of output that are not acknowledged */
 
 enum wire_kind {
     WIRE_KIND_CHUNK = 1,
     WIRE_KIND_DIGESTS = 2,
+    WIRE_KIND_TOKEN = 16,
+    WIRE_KIND_STDOUT = 17,
+    WIRE_KIND_STDERR = 18,
 };
 
 enum wire_type {
@@ -46,6 +56,9 @@ enum wire_type {
     WIRE_BUNDLE_DONE,
     WIRE_BUNDLE_ABORTED,
     WIRE_ERROR,
+    WIRE_COMMAND_ACK, /* from here on: of the feature `commands` */
+    WIRE_COMMAND_DONE,
+    WIRE_COMMAND_QUERY,
     WIRE_TYPE_COUNT
 };
 
@@ -64,6 +77,7 @@ struct wire_message {
     uint8_t challenge[WIRE_CHALLENGE_SIZE];
     uint32_t protocol;
     char console[128 + 1];
+    bool commands; /* challenge: the console offers the feature */
     enum wire_state state;
     uint32_t heartbeat_ms, chunk_window;
     uint64_t max_bundle_bytes;
@@ -77,6 +91,17 @@ struct wire_message {
     char text[256 + 1]; /* error: message */
     bool has_retry;
     uint32_t retry_after_ms;
+    uint8_t token[WIRE_TOKEN_SIZE];      /* command_ack, command_done, command_query */
+    uint32_t stdout_count, stderr_count; /* command_ack, command_query: chunks that are stored */
+};
+
+/* A binary message of the console. */
+struct wire_frame {
+    uint8_t kind;
+    uint8_t id[WIRE_TOKEN_SIZE];
+    uint32_t index;
+    const uint8_t *content; /* in the caller's bytes */
+    size_t length;
 };
 
 enum wire_outcome {
@@ -93,6 +118,7 @@ struct wire_authenticate {
     const char *host, *agent_version, *boot_id;
     const uint8_t *previous_machine_id; /* WIRE_DIGEST_SIZE bytes, or NULL */
     const char *rotation_reason;        /* with previous_machine_id */
+    bool commands;                      /* the feature is common to both */
 };
 
 struct wire_bundle {
@@ -110,10 +136,16 @@ struct wire_bundle {
 int wire_setup(void);
 
 /*
- * Reads one text message. Returns 0 with all members of `out` that its type has within their
- * limits, or a wire_outcome.
+ * Reads one text message; without `commands` the types of that feature are unknown. Returns 0 with
+ * all members of `out` that its type has within their limits, or a wire_outcome.
  */
-int wire_read(struct wire_message *out, const char *text, size_t length);
+int wire_read(struct wire_message *out, const char *text, size_t length, bool commands);
+
+/*
+ * Takes a binary message apart; its kind and index may be anything. Returns 0, or WIRE_MALFORMED
+ * when it has no whole header.
+ */
+int wire_read_frame(struct wire_frame *out, const void *bytes, size_t length);
 
 /*
  * Writers: they return a terminated text for the caller to free(), or NULL when memory is short or
@@ -124,9 +156,16 @@ char *wire_write_enroll(const char *token, const char *name, const char *os);
 char *wire_write_bundle_begin(const struct wire_bundle *bundle);
 char *wire_write_bundle_abort(const uint8_t ticket[WIRE_TICKET_SIZE]);
 
-/* The head of a binary frame: kind, ticket, index in little-endian order. */
+/* `reason` is a word; `receipt` may be NULL. */
+char *wire_write_command_decision(const uint8_t token[WIRE_TOKEN_SIZE], bool accepted,
+                                  const char *reason, const char *receipt);
+char *wire_write_command_receipt(const uint8_t token[WIRE_TOKEN_SIZE], const char *receipt);
+char *wire_write_command_running(const uint8_t token[WIRE_TOKEN_SIZE]);
+char *wire_write_command_unknown(const uint8_t token[WIRE_TOKEN_SIZE]);
+
+/* The head of a binary frame: kind, ticket or token id, index in little-endian order. */
 void wire_write_header(uint8_t out[WIRE_HEADER_SIZE], enum wire_kind kind,
-                       const uint8_t ticket[WIRE_TICKET_SIZE], uint32_t index);
+                       const uint8_t id[WIRE_TICKET_SIZE], uint32_t index);
 
 /* Chunks of a bundle of `size` bytes, or 0 when that is more than WIRE_CHUNKS_MAX or nothing. */
 uint32_t wire_chunks(uint64_t size);

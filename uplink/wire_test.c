@@ -14,7 +14,7 @@ static struct wire_message message;
 
 static int read_text(const char *text)
 {
-    return wire_read(&message, text, strlen(text));
+    return wire_read(&message, text, strlen(text), true);
 }
 
 /* The messages of the page's section "A whole session". */
@@ -113,6 +113,99 @@ static void writes_bundles(void **state)
     assert_memory_equal(head + 17, "\4\3\2\1", 4);
 }
 
+#define ID "256d04db4e5e4ac308751ed0885b722b"
+
+/* The page's vectors of a command. */
+static void reads_and_writes_frames_of_commands(void **state)
+{
+    static const char hex[] = "10" ID "000000006865616465722e7061796c6f61642e7369676e6174757265";
+    uint8_t bytes[(sizeof hex - 1) / 2], head[WIRE_HEADER_SIZE], expected[WIRE_HEADER_SIZE];
+    struct wire_frame frame;
+
+    (void)state;
+    assert_true(encoding_hex_read(bytes, sizeof bytes, hex, sizeof hex - 1));
+    assert_int_equal(wire_read_frame(&frame, bytes, sizeof bytes), 0);
+    assert_int_equal(frame.kind, WIRE_KIND_TOKEN);
+    assert_int_equal(frame.index, 0);
+    assert_int_equal(frame.length, 24);
+    assert_memory_equal(frame.content, "header.payload.signature", 24);
+    wire_write_header(head, WIRE_KIND_STDOUT, frame.id, 0);
+    assert_true(encoding_hex_read(expected, sizeof expected, "11" ID "00000000", 42));
+    assert_memory_equal(head, expected, sizeof head);
+    wire_write_header(head, WIRE_KIND_STDERR, frame.id, 2);
+    assert_true(encoding_hex_read(expected, sizeof expected, "12" ID "02000000", 42));
+    assert_memory_equal(head, expected, sizeof head);
+    assert_int_equal(wire_read_frame(&frame, expected, sizeof expected), 0);
+    assert_int_equal(frame.index, 2);
+    assert_int_equal(frame.length, 0);
+    assert_int_equal(wire_read_frame(&frame, expected, sizeof expected - 1), WIRE_MALFORMED);
+    assert_int_equal(wire_read_frame(&frame, NULL, 0), WIRE_MALFORMED);
+    expected[17] = 0x01, expected[18] = 0x02, expected[19] = 0x03, expected[20] = 0xff;
+    assert_int_equal(wire_read_frame(&frame, expected, sizeof expected), 0);
+    assert_int_equal(frame.index, 0xff030201);
+}
+
+static void expect_written(char *text, const char *expected)
+{
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void writes_of_commands(void **state)
+{
+    struct wire_authenticate authenticate = {
+        .host = "h", .agent_version = "1", .boot_id = "b", .commands = true};
+    uint8_t token[WIRE_TOKEN_SIZE];
+    char *text;
+
+    (void)state;
+    assert_true(encoding_hex_read(token, sizeof token, ID, 32));
+    expect_written(wire_write_command_decision(token, true, "accepted", NULL),
+                   "{\"type\":\"command_decision\",\"token\":\"" ID
+                   "\",\"accepted\":true,\"reason\":\"accepted\"}");
+    expect_written(wire_write_command_decision(token, false, "expired", "a.b.c"),
+                   "{\"type\":\"command_decision\",\"token\":\"" ID
+                   "\",\"accepted\":false,\"reason\":\"expired\",\"receipt\":\"a.b.c\"}");
+    expect_written(wire_write_command_receipt(token, "a.b.c"),
+                   "{\"type\":\"command_receipt\",\"token\":\"" ID "\",\"receipt\":\"a.b.c\"}");
+    expect_written(wire_write_command_running(token),
+                   "{\"type\":\"command_running\",\"token\":\"" ID "\"}");
+    expect_written(wire_write_command_unknown(token),
+                   "{\"type\":\"command_unknown\",\"token\":\"" ID "\"}");
+    text = wire_write_authenticate(&authenticate);
+    assert_non_null(strstr(text, ",\"features\":[\"commands\"]}"));
+    free(text);
+}
+
+static void reads_of_commands(void **state)
+{
+    static const char query[] =
+        "{\"type\":\"command_query\",\"token\":\"" ID "\",\"stdout\":4294967295,\"stderr\":7}";
+    static const char *const malformed[] = {
+        "{\"type\":\"command_ack\",\"token\":\"" ID "\",\"stdout\":1}",
+        "{\"type\":\"command_ack\",\"token\":\"" ID "\",\"stdout\":-1,\"stderr\":0}",
+        "{\"type\":\"command_ack\",\"token\":\"" ID "\",\"stdout\":4294967296,\"stderr\":0}",
+        "{\"type\":\"command_ack\",\"token\":\"" ID "\",\"stdout\":1.0,\"stderr\":0}",
+        "{\"type\":\"command_ack\",\"token\":\"" ID "00\",\"stdout\":1,\"stderr\":0}",
+        "{\"type\":\"command_ack\",\"stdout\":1,\"stderr\":0}",
+        "{\"type\":\"command_done\",\"token\":\"256D04db4e5e4ac308751ed0885b722b\"}",
+        "{\"type\":\"command_done\",\"token\":7}",
+    };
+
+    (void)state;
+    assert_int_equal(read_text(query), 0);
+    assert_int_equal(message.type, WIRE_COMMAND_QUERY);
+    assert_int_equal(message.token[0], 0x25);
+    assert_int_equal(message.stdout_count, UINT32_MAX);
+    assert_int_equal(message.stderr_count, 7);
+    assert_int_equal(wire_read(&message, query, strlen(query), false), WIRE_UNKNOWN_TYPE);
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
+        assert_int_equal(read_text(malformed[i]), WIRE_MALFORMED);
+    assert_int_equal(read_text("{\"type\":\"command_done\",\"token\":\"" ID "\"}"), 0);
+    assert_int_equal(message.type, WIRE_COMMAND_DONE);
+    assert_int_equal(read_text("{\"type\":\"command_decision\"}"), WIRE_UNKNOWN_TYPE);
+}
+
 static void counts_chunks(void **state)
 {
     (void)state;
@@ -184,9 +277,9 @@ static void bounds_depth_and_size(void **state)
     at = stpcpy(text, "{\"type\":\"state\",\"state\":\"pending\",\"x\":\"[[[[[[[[[[\\\"[[\"}");
     assert_int_equal(read_text(text), 0);
     memset(at, ' ', (size_t)(text + WIRE_TEXT_MAX - at));
-    assert_int_equal(wire_read(&message, text, WIRE_TEXT_MAX), 0);
+    assert_int_equal(wire_read(&message, text, WIRE_TEXT_MAX, false), 0);
     at[WIRE_TEXT_MAX - (at - text)] = ' ';
-    assert_int_equal(wire_read(&message, text, WIRE_TEXT_MAX + 1), WIRE_MALFORMED);
+    assert_int_equal(wire_read(&message, text, WIRE_TEXT_MAX + 1, false), WIRE_MALFORMED);
 }
 
 int main(void)
@@ -195,6 +288,9 @@ int main(void)
         cmocka_unit_test(reads_the_page),
         cmocka_unit_test(writes_the_page),
         cmocka_unit_test(writes_bundles),
+        cmocka_unit_test(reads_and_writes_frames_of_commands),
+        cmocka_unit_test(writes_of_commands),
+        cmocka_unit_test(reads_of_commands),
         cmocka_unit_test(counts_chunks),
         cmocka_unit_test(refuses_what_is_out_of_bounds),
         cmocka_unit_test(bounds_depth_and_size),
