@@ -4,6 +4,7 @@ usage: test_keys.py CHECK_TOKENS CLOISTER_VAULT
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,19 @@ class Generator(Keys):
         run("objcopy", "--dump-section", f"{SECTION}={self.path('section')}", built)
         with open(self.path("section"), "rb") as file:
             self.assertEqual(file.read(), table(*self.keys))
+
+    def test_the_page(self):
+        """Its commands make a set that can be built in, and a token that is then accepted."""
+        with open(os.path.join(HERE, "../docs/commands.md"), encoding="utf-8") as page:
+            script = re.search(r"```sh\n(.*?)```", page.read(), re.S).group(1)
+        subprocess.run(["sh", "-euc", script], cwd=self.folder, check=True, capture_output=True, timeout=60)
+        with open(self.path("keys.jwks"), "rb") as file:
+            self.assertEqual(self.generate(file.read()).stderr, "")
+        run("cc", "-I", HERE, "-c", self.path("table.c"), "-o", self.path("table.o"))
+        run("objcopy", "--dump-section", f"{SECTION}={self.path('table')}", self.path("table.o"))
+        with open(self.path("uptime.jws"), "rb") as file:
+            line, = verify(PROGRAM, self.path("table"), [file.read()])
+        self.assertEqual((line["decision"], line["argv"]), ("accepted", ["/usr/bin/uptime"]))
 
     def test_bad_sets(self):
         good = self.keys[0].public()
