@@ -176,8 +176,8 @@ static void resume(struct commands *commands, struct command *command)
     commands->resumed = command;
     command->stage = STAGE_RESUMING;
     commands->agent->resume(commands->agent_user, command->id,
-                            command->output.streams[OUTPUT_STDOUT].out,
-                            command->output.streams[OUTPUT_STDERR].out);
+                            command->output.streams[OUTPUT_STDOUT].acked,
+                            command->output.streams[OUTPUT_STDERR].acked);
 }
 
 static void run(struct commands *commands, struct command *command, int64_t now_ms)

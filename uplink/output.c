@@ -61,6 +61,20 @@ static bool add(struct output *output, uint32_t request, enum output_stream stre
                                    .length = WIRE_HEADER_SIZE + length};
     output->count++;
     output->streams[stream].in = index + 1;
+    output->streams[stream].leapt = false;
+    return true;
+}
+
+/* Whether there is a gap before this chunk that the runner may still fill. */
+static bool is_early(struct output *output, enum output_stream stream, uint32_t index)
+{
+    bool again = output->streams[stream].leapt && index == output->streams[stream].leap;
+
+    if (index <= output->streams[stream].in || again)
+        return false;
+    if (!output->streams[stream].leapt || index < output->streams[stream].leap)
+        output->streams[stream].leap = index;
+    output->streams[stream].leapt = true;
     return true;
 }
 
@@ -79,10 +93,9 @@ void output_hand_in(struct output *output, const struct output_callbacks *callba
     } else if (length == 0 || length > WIRE_OUTPUT_MAX || index < output->streams[stream].in ||
                index == UINT32_MAX) {
         callbacks->refused(user, request, OUTPUT_ORDER);
-    } else if (output->count == WIRE_OUTPUT_WINDOW) {
-        callbacks->refused(user, request, OUTPUT_TOO_MANY);
-    } else if (!add(output, request, stream, index, bytes, length, now_ms)) {
-        callbacks->refused(user, request, OUTPUT_FAILED);
+    } else if (output->count == WIRE_OUTPUT_WINDOW || is_early(output, stream, index) ||
+               !add(output, request, stream, index, bytes, length, now_ms)) {
+        callbacks->refused(user, request, OUTPUT_BUSY);
     }
 }
 

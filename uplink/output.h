@@ -28,10 +28,8 @@ enum output_stream { OUTPUT_STDOUT, OUTPUT_STDERR, OUTPUT_STREAMS };
 /* What becomes of a request that cannot be fulfilled. */
 enum output_refusal {
     OUTPUT_NO_SUCH = 1, /* not the command that is under way */
-    OUTPUT_BUSY,        /* to be sent again when the runner is told to go on */
+    OUTPUT_BUSY,        /* to be sent again: later, or when the runner is told to go on */
     OUTPUT_ORDER,       /* a chunk before one that came already, or of a wrong length */
-    OUTPUT_TOO_MANY,    /* WIRE_OUTPUT_WINDOW are unanswered */
-    OUTPUT_FAILED,      /* out of memory */
 };
 
 struct output_callbacks {
@@ -65,6 +63,8 @@ struct output {
         uint32_t acked; /* the console has the chunks below */
         uint32_t out;   /* those below were sent, or need not be */
         uint32_t in;    /* those below were handed in, or need not be */
+        bool leapt;     /* `in` was expected; `leap` and later ones came and were refused */
+        uint32_t leap;
     } streams[OUTPUT_STREAMS];
     struct output_chunk chunks[WIRE_OUTPUT_WINDOW]; /* in the order in which they came */
     size_t count, sent;                             /* the first `sent` are */
@@ -78,8 +78,11 @@ void output_begin(struct output *output, const uint8_t token[WIRE_TOKEN_SIZE],
                   uint32_t stdout_count, uint32_t stderr_count);
 
 /*
- * The runner hands in a chunk, which is copied. Answers `request` now or later: OUTPUT_ORDER,
- * OUTPUT_TOO_MANY and OUTPUT_FAILED at once, taken at once if the console has it.
+ * The runner hands in a chunk, which is copied. Answers `request` now or later; at once if the
+ * console has it, or if it is refused: OUTPUT_ORDER, or OUTPUT_BUSY while WIRE_OUTPUT_WINDOW are
+ * unanswered, without memory, or when one before it is missing. (The broker may have refused that
+ * one, and the runner sends it again; only when it begins a second time behind a gap it has no
+ * more.)
  */
 void output_hand_in(struct output *output, const struct output_callbacks *callbacks, void *user,
                     uint32_t request, enum output_stream stream, uint32_t index, const void *bytes,
@@ -96,7 +99,10 @@ bool output_acknowledge(struct output *output, const struct output_callbacks *ca
 /* Whether the runner should be asked to go on from the chunks that are not sent yet. */
 bool output_should_give_back(const struct output *output, int64_t now_ms);
 
-/* Refuses and forgets the chunks that are not sent; those that are sent remain. */
+/*
+ * Refuses and forgets the chunks that are not sent. Those that are remain; the runner keeps them
+ * too and, told to go on from what the console has, hands them in again.
+ */
 void output_give_back(struct output *output, const struct output_callbacks *callbacks, void *user);
 
 /* Refuses what waits, with `why`, and forgets everything. Accepts what is empty. */

@@ -61,10 +61,8 @@ static void on_refused(void *user, uint32_t request, enum output_refusal why)
         const char *detail;
     } words[] = {
         [OUTPUT_NO_SUCH] = {ipc_RefusalReason_NO_SUCH, "the console does not wait for its output"},
-        [OUTPUT_BUSY] = {ipc_RefusalReason_BUSY, "to be sent again when told to go on"},
+        [OUTPUT_BUSY] = {ipc_RefusalReason_BUSY, "to be sent again"},
         [OUTPUT_ORDER] = {ipc_RefusalReason_BAD_REQUEST, "not the chunk that comes next"},
-        [OUTPUT_TOO_MANY] = {ipc_RefusalReason_TOO_MANY, "too many chunks are unanswered"},
-        [OUTPUT_FAILED] = {ipc_RefusalReason_FAILED, "out of memory"},
     };
     struct relay *relay = user;
     const struct message question = {.envelope = {.request = request}};

@@ -166,7 +166,7 @@ static void on_taken(void *user, uint32_t request)
 
 static void on_refused(void *user, uint32_t request, enum output_refusal why)
 {
-    if (why < OUTPUT_NO_SUCH || why > OUTPUT_FAILED)
+    if (why < OUTPUT_NO_SUCH || why > OUTPUT_ORDER)
         abort();
     on_taken(user, request);
 }
