@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,6 +40,8 @@ void launched_prepare(struct launched *vault)
 {
     memset(vault, 0, sizeof *vault);
     strcpy(vault->home, "/tmp/vault_main_test.XXXXXX");
+    snprintf(vault->program, sizeof vault->program, LAUNCHED_PROGRAMS "/%s", vault_policy.program);
+    memset(vault->order_key, 0x5a, sizeof vault->order_key);
     assert_non_null(mkdtemp(vault->home));
     make_folder(vault, "root", 0);
     make_folder(vault, "state", LAUNCHED_UID);
@@ -61,14 +64,14 @@ static void need(int good)
         _exit(120);
 }
 
-static void place(const int from[4])
+static void place(const int from[5])
 {
-    static const int to[4] = {0, 1, 2, LAUNCH_FD_LINK};
-    for (int i = 0; i < 4; i++)
+    static const int to[5] = {0, 1, 2, LAUNCH_FD_FIRST, LAUNCH_FD_LINK};
+    for (int i = 0; i < 5; i++)
         need(fcntl(from[i], F_DUPFD, 200 + i) == 200 + i);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         need(dup2(200 + i, to[i]) == to[i]);
-    need(close_range(3, LAUNCH_FD_LINK - 1, 0) == 0);
+    need(close_range(LAUNCH_FD_FIRST + 1, LAUNCH_FD_LINK - 1, 0) == 0);
     need(close_range(LAUNCH_FD_LINK + 1, ~0U, 0) == 0);
 }
 
@@ -88,17 +91,6 @@ static void show_log(const struct launched *vault)
     ssize_t n = read(vault->log, text, sizeof text - 1);
     text[n > 0 ? n : 0] = '\0';
     print_error("the vault's log: %s\n", text);
-    int st = 0;
-    pid_t w = waitpid(vault->pid, &st, WNOHANG);
-    print_error("w=%d st=%x\n", (int)w, st);
-    {
-        char c[200];
-        snprintf(c, sizeof c,
-                 "for t in /proc/%d/task/*; do cat $t/comm $t/wchan $t/syscall; echo; done",
-                 vault->pid);
-        if (system(c)) {
-        }
-    }
 }
 
 static void send_order(const struct launched *vault, int link, const char *socket)
@@ -109,12 +101,26 @@ static void send_order(const struct launched *vault, int link, const char *socke
     snprintf(order.root, sizeof order.root, "%s/root", vault->home);
     snprintf(order.paths[POLICY_BASE_CHANNEL], size, "%s", socket);
     snprintf(order.paths[POLICY_BASE_STATE], size, "%s/state", vault->home);
-    snprintf(order.paths[POLICY_BASE_PROGRAM], size, LAUNCHED_PROGRAMS "/%s", vault_policy.program);
+    snprintf(order.paths[POLICY_BASE_PROGRAM], size, "%s", vault->program);
     assert_int_equal(send(link, &order, sizeof order, 0), sizeof order);
+}
+
+/* As the monitor seals it. */
+static int seal_grant(const struct launched *vault)
+{
+    struct grant grant = {.magic = GRANT_MAGIC};
+    memcpy(grant.key, vault->order_key, sizeof grant.key);
+    int fd = memfd_create("grant", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, &grant, sizeof grant), sizeof grant);
+    assert_int_equal(
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+    return fd;
 }
 
 static void spawn(struct launched *vault, const char *socket)
 {
+    int grant = seal_grant(vault);
     int life[2], log[2], link[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
     assert_true(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0 && null >= 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
@@ -122,13 +128,14 @@ static void spawn(struct launched *vault, const char *socket)
     vault->pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
     assert_true(vault->pid >= 0);
     if (vault->pid == 0) {
-        place((int[]){life[0], null, log[1], link[1]});
+        place((int[]){life[0], null, log[1], grant, link[1]});
         exec_launcher();
     }
     close(life[0]);
     close(log[1]);
     close(link[1]);
     close(null);
+    close(grant);
     channel_expect(vault->channel, vault->pid, LAUNCHED_UID); /* before it goes on */
     send_order(vault, link[0], socket);
     vault->life = life[1];

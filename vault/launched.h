@@ -10,14 +10,17 @@
 
 #include "channel.h"
 #include "cloister.pb.h"
+#include "grant.h"
 
 #define LAUNCHED_UID     64200
 #define LAUNCHED_CONSOLE "console.example.org"
 #define LAUNCHED_EVENTS  8
 
 struct launched {
-    char home[64]; /* a folder with everything, "state" among it */
-    pid_t pid;     /* 0: not running */
+    char home[64];                     /* a folder with everything, "state" among it */
+    char program[128];                 /* the shipped one, unless changed before it is started */
+    uint8_t order_key[GRANT_KEY_SIZE]; /* of the grant that it gets */
+    pid_t pid;                         /* 0: not running */
     int life, log, wake;
     struct channel *channel;
     uint32_t request;

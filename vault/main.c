@@ -1,5 +1,6 @@
 /*
- * cloister-vault: holds the machine's key and signs with it.
+ * cloister-vault: holds the machine's key and signs with it; verifies signed commands, and sees to
+ * it that each runs at most once.
  *
  * Everything that reads a file or a request runs behind the lock: the state folder is opened after
  * it, by the one path that Landlock leaves.
@@ -10,13 +11,27 @@
 #include <time.h>
 
 #include "command_keys.h"
+#include "command_messages.h"
 #include "log.h"
+#include "order_key.h"
+#include "secret_memory.h"
 #include "service.h"
 #include "state_folder.h"
 #include "vault_filter.h"
 #include "worker.h"
 
 #define STATE_FOLDER "/state" /* where vault.policy mounts it */
+#define GRANT_FD     3        /* vault.policy's first descriptor */
+
+struct vault {
+    struct worker worker;
+    struct service service;
+    struct command_service commands;
+    struct key_store *store;
+    struct token_verifier *verifier;
+    struct token tokens[2];
+    uint8_t *order_key;
+};
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -33,6 +48,11 @@ static uint64_t now_ms(void)
 static uint64_t unix_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);
+}
+
+static struct command_time now(void)
+{
+    return (struct command_time){.mono_ms = now_ms(), .unix_ms = unix_ms()};
 }
 
 static void tell_events(struct worker *worker, struct service *service)
@@ -97,8 +117,14 @@ static void reset(struct worker *worker, struct service *service, const struct m
     answer(worker, message, IPC_KEY_RESET_DONE, &reply, refusal);
 }
 
-static void handle(struct worker *worker, struct service *service, const struct message *message)
+static void handle(struct vault *vault, const struct message *message)
 {
+    struct worker *worker = &vault->worker;
+    struct service *service = &vault->service;
+    bool of_commands = command_handle(worker, &vault->commands, message, now());
+    service->hold = command_holds_key(&vault->commands);
+    if (of_commands)
+        return;
     switch (message->envelope.number) {
     case IPC_SIGN_CHALLENGE:
         sign_challenge(worker, service, message);
@@ -120,49 +146,85 @@ static void handle(struct worker *worker, struct service *service, const struct 
     tell_events(worker, service);
 }
 
-static void serve(struct worker *worker, struct service *service)
+static void serve(struct vault *vault)
 {
     for (;;) {
         struct message message;
-        worker_wait(worker, NULL, 0, -1);
-        while (worker_next(worker, &message)) {
-            handle(worker, service, &message);
+        worker_wait(&vault->worker, NULL, 0, -1);
+        while (worker_next(&vault->worker, &message)) {
+            handle(vault, &message);
             message_free(&message);
         }
     }
 }
 
-static void begin(struct worker *worker, struct service *service, struct key_store *store)
+/* The replay store comes first: a key without one would look like a store that was lost. */
+static void begin_commands(struct vault *vault, int folder)
 {
-    if (worker->welcome.which_config != ipc_Welcome_vault_tag)
+    const struct command_setup setup = {
+        .verifier = vault->verifier,
+        .tokens = {&vault->tokens[0], &vault->tokens[1]},
+        .keys = vault->store,
+        .signer = &vault->service.signer,
+        .order_key = vault->order_key,
+        .folder = folder,
+        .config = &vault->worker.welcome.config.vault,
+    };
+    int error = command_begin(&vault->commands, &setup, now());
+    if (error)
+        worker_fail(WORKER_EXIT_FAILED, "no memory for commands: %s", strerror(-error));
+    command_open(&vault->commands, now());
+    vault->service.hold = command_holds_key(&vault->commands);
+}
+
+static void begin(struct vault *vault)
+{
+    const ipc_Welcome *welcome = &vault->worker.welcome;
+    if (welcome->which_config != ipc_Welcome_vault_tag)
         worker_fail(WORKER_EXIT_PROTOCOL, "the welcome is not the vault's");
     int folder = state_folder_open(STATE_FOLDER);
     if (folder < 0)
         worker_fail(WORKER_EXIT_FAILED, "%s: %s", STATE_FOLDER, strerror(-folder));
-    if (service_begin(service, store, folder, &worker->welcome.config.vault, now_ms()))
+    if (service_begin(&vault->service, vault->store, folder, &welcome->config.vault, now_ms()))
         worker_fail(WORKER_EXIT_PROTOCOL, "the console's name is too long");
-    service_open(service, unix_ms());
-    tell_events(worker, service);
+    begin_commands(vault, folder);
+    service_open(&vault->service, unix_ms());
+    tell_events(&vault->worker, &vault->service);
+}
+
+/* Everything that needs memory which is locked, or a library's own files. */
+static void prepare(struct vault *vault)
+{
+    struct command_keys table;
+    if (sodium_init() < 0)
+        worker_fail(WORKER_EXIT_FAILED, "libsodium does not start");
+    int error = key_store_new(&vault->store);
+    if (error)
+        worker_fail(WORKER_EXIT_FAILED, "no memory for keys: %s", strerror(-error));
+    error = order_key_take(GRANT_FD, &vault->order_key);
+    if (error)
+        worker_fail(WORKER_EXIT_FAILED, "the monitor's grant: %s", strerror(-error));
+    command_keys_built_in(&table);
+    const char *flaw = command_keys_flaw(&table);
+    if (flaw)
+        worker_fail(WORKER_EXIT_FAILED, "the keys that are built in: %s", flaw);
+    error = token_verifier_new(&vault->verifier, &table);
+    if (error)
+        worker_fail(WORKER_EXIT_FAILED, "the verifier does not start: %s", strerror(-error));
 }
 
 int main(int argc, char **argv)
 {
-    static struct worker worker;
-    static struct service service;
-    struct key_store *store;
+    static struct vault vault;
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return command_keys_print(); /* by hand: a worker is started without arguments */
     if (sandbox_early())
         return WORKER_EXIT_SANDBOX;
     log_setup("vault", 1);
     umask(077);
-    if (sodium_init() < 0)
-        worker_fail(WORKER_EXIT_FAILED, "libsodium does not start");
-    int error = key_store_new(&store);
-    if (error)
-        worker_fail(WORKER_EXIT_FAILED, "no memory for keys: %s", strerror(-error));
-    worker_start(&worker, "vault", IPC_PEER_VAULT, &vault_filter);
-    worker_lock(&worker);
-    begin(&worker, &service, store);
-    serve(&worker, &service);
+    prepare(&vault);
+    worker_start(&vault.worker, "vault", IPC_PEER_VAULT, &vault_filter);
+    worker_lock(&vault.worker);
+    begin(&vault);
+    serve(&vault);
 }

@@ -54,6 +54,12 @@ int service_begin(struct service *service, struct key_store *store, int folder,
 
 void service_open(struct service *service, uint64_t unix_ms)
 {
+    if (service->hold) {
+        service->notes.count = service->told = 0;
+        key_notes_add(&service->notes, KEY_NOTE_FAILED,
+                      "no key is made before the replay store can be written");
+        return;
+    }
     key_store_open(service->store, service->folder, &service->hardware, unix_ms, &service->notes);
     service->told = 0;
 }
@@ -117,6 +123,8 @@ static const struct service_refusal *refuse_to_sign(struct service *service,
         return refuse(service, ipc_NOT_ALLOWED, "%s", signer_outcome_text(outcome));
     case SIGNER_RATIONED:
         return refuse(service, ipc_TOO_MANY, "%s", signer_outcome_text(outcome));
+    case SIGNER_IMPOSSIBLE:
+        return refuse(service, ipc_BAD_REQUEST, "%s", signer_outcome_text(outcome));
     }
     return refuse(service, ipc_FAILED, "unknown outcome");
 }

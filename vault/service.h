@@ -23,6 +23,7 @@ struct service {
     int folder;              /* the caller's */
     struct hardware hardware;
     struct signer signer;
+    bool hold;             /* the key store must not be opened yet; the caller's */
     struct ration retries; /* of opening a store that could not be opened */
     struct key_notes notes;
     size_t told; /* how many of them service_event has handed out */
@@ -37,7 +38,8 @@ int service_begin(struct service *service, struct key_store *store, int folder,
                   const ipc_VaultConfig *config, uint64_t now_ms);
 
 /*
- * Opens the key store. It need not succeed: a vault without a key says so to whoever asks, and
+ * Opens the key store, unless service->hold: the caller sets it while a fresh installation's replay
+ * store could not be made. It need not succeed: a vault without a key says so to whoever asks, and
  * tries again when asked, at most every 5 s.
  */
 void service_open(struct service *service, uint64_t unix_ms);

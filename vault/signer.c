@@ -11,6 +11,12 @@
 #define ORIGIN_BURST          16
 #define ORIGIN_INTERVAL_MS    5000
 
+/* Whoever asks for receipts again and again gets 200 a second; refused tokens, 10 a second. */
+#define RECEIPT_BURST       2048
+#define RECEIPT_INTERVAL_MS 5
+#define REFUSAL_BURST       256
+#define REFUSAL_INTERVAL_MS 100
+
 /* The terminating NUL of each context is part of what is signed. */
 static const char challenge_context[] = "cloister/v1 console-auth";
 static const char origin_context[] = "cloister/v1 bundle-origin";
@@ -63,6 +69,8 @@ int signer_begin(struct signer *signer, const char *host, uint64_t now_ms)
     signer->host_length = length;
     ration_begin(&signer->challenges, CHALLENGE_BURST, CHALLENGE_INTERVAL_MS, now_ms);
     ration_begin(&signer->origins, ORIGIN_BURST, ORIGIN_INTERVAL_MS, now_ms);
+    ration_begin(&signer->receipts, RECEIPT_BURST, RECEIPT_INTERVAL_MS, now_ms);
+    ration_begin(&signer->refusals, REFUSAL_BURST, REFUSAL_INTERVAL_MS, now_ms);
     return 0;
 }
 
@@ -109,6 +117,26 @@ enum signer_outcome signer_sign_origin(struct signer *signer, const uint8_t *sec
     return SIGNER_SIGNED;
 }
 
+enum signer_outcome signer_sign_receipt(struct signer *signer, const uint8_t *secret_key,
+                                        uint64_t now_ms, const struct receipt *receipt,
+                                        char out[RECEIPT_MAX], size_t *length)
+{
+    uint8_t machine[MACHINE_ID_SIZE], signature[SIGNER_SIGNATURE_SIZE];
+    bool refused = receipt->decision == RECEIPT_REFUSED;
+    if (!ration_take(refused ? &signer->refusals : &signer->receipts, now_ms))
+        return SIGNER_RATIONED;
+    if (!secret_key)
+        return SIGNER_NO_KEY;
+    machine_id(machine, secret_key + crypto_sign_SEEDBYTES); /* the public half */
+    size_t signed_length = receipt_message(out, receipt, machine);
+    if (signed_length == 0)
+        return SIGNER_IMPOSSIBLE;
+    crypto_sign_detached(signature, NULL, (const uint8_t *)out, signed_length, secret_key);
+    sodium_stackzero(4096);
+    *length = receipt_seal(out, signed_length, signature);
+    return SIGNER_SIGNED;
+}
+
 const char *signer_outcome_text(enum signer_outcome outcome)
 {
     switch (outcome) {
@@ -120,6 +148,8 @@ const char *signer_outcome_text(enum signer_outcome outcome)
         return "not the configured console";
     case SIGNER_RATIONED:
         return "asked too often";
+    case SIGNER_IMPOSSIBLE:
+        return "no receipt could say that";
     }
     return "unknown";
 }

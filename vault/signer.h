@@ -14,6 +14,9 @@
  *                              digest, 32 bytes
  *                              u64 size in bytes, u64 time of the consent in unix milliseconds
  *
+ *   receipt of a command       the message of a JWS, which begins with the base64url of
+ *                              {"alg":"EdDSA", that is "eyJhbGciOiJFZERTQSIs" (receipt.h)
+ *
  * Integers are little-endian; docs/wire.md says the same and has test vectors. One thread at a
  * time.
  */
@@ -24,6 +27,7 @@
 #include <stdint.h>
 
 #include "ration.h"
+#include "receipt.h"
 
 #define SIGNER_SECRET_KEY_SIZE 64
 #define SIGNER_SIGNATURE_SIZE  64
@@ -45,6 +49,7 @@ enum signer_outcome {
     SIGNER_NO_KEY,     /* there is no key that may be used */
     SIGNER_WRONG_HOST, /* not the configured console, or none is configured */
     SIGNER_RATIONED,   /* too often */
+    SIGNER_IMPOSSIBLE, /* the fields are none that a receipt can have */
 };
 
 struct signer_challenge {
@@ -66,6 +71,8 @@ struct signer {
     size_t host_length;
     struct ration challenges;
     struct ration origins;
+    struct ration receipts;
+    struct ration refusals;
 };
 
 /*
@@ -89,6 +96,15 @@ enum signer_outcome signer_sign_challenge(struct signer *signer, const uint8_t *
 enum signer_outcome signer_sign_origin(struct signer *signer, const uint8_t *secret_key,
                                        uint64_t now_ms, const struct signer_origin *fields,
                                        uint8_t signature[SIGNER_SIGNATURE_SIZE]);
+
+/*
+ * Signs the receipt of one command and writes it to `out`, not terminated, with its *length. The
+ * machine's id is that of the key that signs. Receipts of refused tokens have a ration of their
+ * own, so that a flood of these does not keep back the others. Otherwise as signer_sign_challenge.
+ */
+enum signer_outcome signer_sign_receipt(struct signer *signer, const uint8_t *secret_key,
+                                        uint64_t now_ms, const struct receipt *receipt,
+                                        char out[RECEIPT_MAX], size_t *length);
 
 /* What an outcome means, for a log line or an answer. */
 const char *signer_outcome_text(enum signer_outcome outcome);

@@ -33,14 +33,19 @@ int state_folder_check(int folder)
     return st.st_uid == geteuid() && !(st.st_mode & OTHERS) ? 0 : -EPERM;
 }
 
+static int check_file_as(int fd, struct stat *st)
+{
+    int error = look(fd, st);
+    if (error)
+        return error;
+    int ours = S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_uid == geteuid();
+    return ours && !(st->st_mode & OTHERS) ? 0 : -EPERM;
+}
+
 static int check_file(int fd)
 {
     struct stat st;
-    int error = look(fd, &st);
-    if (error)
-        return error;
-    int ours = S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid();
-    return ours && !(st.st_mode & OTHERS) ? 0 : -EPERM;
+    return check_file_as(fd, &st);
 }
 
 /* Reads to the end of the file or of the buffer; returns the number of bytes or -errno. */
@@ -164,4 +169,76 @@ int state_file_set_aside(int folder, const char *name, uint64_t now_ms, char asi
             return -errno;
     }
     return -EEXIST;
+}
+
+/* ---------------------------------------------------------------- files that stay open */
+
+int state_file_open(int folder, const char *name, struct state_file *file)
+{
+    struct stat st;
+    file->fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file->fd < 0)
+        return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EPERM : -errno;
+    int error = check_file_as(file->fd, &st);
+    if (error) {
+        state_file_close(file);
+        return error;
+    }
+    file->device = st.st_dev;
+    file->inode = st.st_ino;
+    file->size = st.st_size;
+    return 0;
+}
+
+void state_file_close(struct state_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}
+
+int state_file_read_at(const struct state_file *file, void *out, size_t length, off_t at)
+{
+    uint8_t *to = out;
+    while (length > 0) {
+        ssize_t n = pread(file->fd, to, length, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        to += n;
+        at += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+int state_file_measure(struct state_file *file)
+{
+    struct stat st;
+    int error = look(file->fd, &st);
+    if (!error)
+        file->size = st.st_size;
+    return error;
+}
+
+static int is_the_one(const struct stat *st, const struct state_file *file)
+{
+    return st->st_dev == file->device && st->st_ino == file->inode;
+}
+
+int state_file_in_place(int folder, const char *name, const struct state_file *file)
+{
+    struct stat named, open_one;
+    int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int error = look(fd, &named);
+    close(fd);
+    if (!error)
+        error = check_file_as(file->fd, &open_one);
+    if (error)
+        return error == -EPERM ? 0 : error;
+    return is_the_one(&named, file) && is_the_one(&open_one, file) &&
+           open_one.st_size == file->size;
 }

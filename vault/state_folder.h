@@ -3,15 +3,15 @@
  * cut or a full disk at any moment leaves either the old content or the new.
  *
  * The folder is a descriptor; every name is relative to it, and no link is followed. System calls:
- * openat, fstat, read, write, fsync, renameat (glibc takes it for renameat2 without flags),
- * renameat2, unlinkat, close. One process and one thread at a
- * time.
+ * openat, fstat, read, pread64, write, fsync, renameat (glibc takes it for renameat2 without
+ * flags), renameat2, unlinkat, close. One process and one thread at a time.
  */
 #ifndef CLOISTER_VAULT_STATE_FOLDER_H
 #define CLOISTER_VAULT_STATE_FOLDER_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* The longest name, terminator included, suffix of a file that was set aside included. */
 #define STATE_NAME_MAX 64
@@ -55,5 +55,33 @@ int state_file_write(int folder, const char *name, const void *bytes, size_t len
  * no such file.
  */
 int state_file_set_aside(int folder, const char *name, uint64_t now_ms, char aside[STATE_NAME_MAX]);
+
+/* A file that stays open and is written in place. */
+struct state_file {
+    int fd; /* -1: not open */
+    dev_t device;
+    ino_t inode;
+    off_t size; /* bytes, as it was when it was opened or measured */
+};
+
+/*
+ * Opens a file that exists, to read and to write. Returns 0; -ENOENT; -EPERM when it is not a plain
+ * file with one name, of this uid, closed to others; or another -errno. file->fd is -1 unless 0.
+ */
+int state_file_open(int folder, const char *name, struct state_file *file);
+
+/* Closes it if it is open. */
+void state_file_close(struct state_file *file);
+
+/* Reads exactly `length` bytes at `at`. Returns 0, or -errno: -EIO if the file ends before. */
+int state_file_read_at(const struct state_file *file, void *out, size_t length, off_t at);
+
+/* Looks how long it is now. Returns 0 or -errno. */
+int state_file_measure(struct state_file *file);
+
+/*
+ * Whether `name` is still this file, with no other name and as long as it was: 1, 0, or -errno.
+ */
+int state_file_in_place(int folder, const char *name, const struct state_file *file);
 
 #endif
