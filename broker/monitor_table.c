@@ -127,11 +127,11 @@ static struct monitor_decision check_policy(const struct monitor_table *table,
         return refuse(MONITOR_REASON_WAYLAND, "screenshots unavailable: Wayland");
     if (needs_x11 && session->type != MONITOR_SESSION_X11)
         return refuse(MONITOR_REASON_NO_SESSION, "no session");
+    if (is_command(message) && !is_awaited(table, message))
+        return refuse(MONITOR_REASON_NO_RUNNER, "no runner that waits for such a command");
     if (policy->identity == POLICY_SESSION &&
         !identity_fits(policy->identity, session->uid, session->gid))
         return refuse(MONITOR_REASON_NO_SESSION, "no session of a user");
-    if (is_command(message) && !is_awaited(table, message))
-        return refuse(MONITOR_REASON_NO_RUNNER, "no runner that waits for such a command");
     return is_runner(message) ? may_run(table->agent, message) : granted;
 }
 

@@ -1,0 +1,88 @@
+"""Local policy beats everything else, in the monitor, with the broker replaced by a hostile one.
+
+The real cloisterd starts tests/agent/hostile_broker.c in place of cloister-broker. It asks for what
+the configuration does not allow. Nothing of it is started.
+"""
+import hashlib
+import os
+import re
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from agent import BIN, Agent, wait_for
+
+HERE = os.path.join(BIN, "../test/agent")
+OFF, TOO_HIGH, NOT_LISTED, NO_RUNNER = 2, 12, 13, 14  # enum monitor_reason
+
+
+def command_hash(*argv):
+    return hashlib.sha256(b"".join(a.encode() + b"\0" for a in argv)).hexdigest()
+
+
+ALLOWED = command_hash("/bin/echo", "it was run")
+ANOTHER = command_hash("/bin/echo", "another was run")
+
+
+class HostileBroker(unittest.TestCase):
+    def agent(self, path, vault=False, **commands):
+        replace = {"cloister-broker": os.path.join(HERE, "hostile-broker")}
+        if vault:
+            replace["cloister-vault"] = os.path.join(HERE, "ordering-vault")
+        settings = {"allow": f"{ALLOWED}, {ANOTHER}", **commands}
+        agent = Agent({"console": {"path": path}, "commands": settings}, replace=replace)
+        self.addCleanup(agent.remove)
+        return agent.start(wait=False)
+
+    def run_all(self, *args, **commands):
+        """Everything that this scenario tries; the log of it."""
+        agent = self.agent(*args, **commands)
+        wait_for(f"all to be tried:\n{agent.log()}",
+                 lambda: "all tried" in agent.log() or "FAILED" in agent.log(), deadline=60)
+        log = agent.log()
+        self.assertNotIn("FAILED", log)
+        self.assertEqual(agent.stop(), 0)
+        self.assertEqual(agent.processes(), {})
+        return log
+
+    def outcomes(self, log):
+        return dict(re.findall(r"^(?:<\d>)?([^:\n]+): ((?:refused|STARTED) \d+)$", log, re.M))
+
+    def test_what_the_configuration_does_not_allow_is_not_started(self):
+        log = self.run_all("/policy")
+        self.assertEqual(self.outcomes(log), {
+            "profile user": f"refused {TOO_HIGH}",
+            "profile admin": f"refused {TOO_HIGH}",
+            "another command": f"refused {NOT_LISTED}",
+            "a process without a runner": f"refused {NO_RUNNER}",
+            "a process of the profile user": f"refused {NO_RUNNER}",
+            "a process of the profile admin": f"refused {NO_RUNNER}",
+            "a process above nobody": f"refused {NO_RUNNER}",
+            "a second process": f"refused {NO_RUNNER}",
+            "a process of a runner that is gone": f"refused {NO_RUNNER}",
+        })
+        # The monitor says what was asked for, and why it was not started.
+        for profile, word, why in ((2, ALLOWED, "above the highest profile"),
+                                   (3, ALLOWED, "above the highest profile"),
+                                   (1, ALLOWED[:-2], "not in the configuration's list")):
+            self.assertRegex(log, f"cloisterd: runner of profile {profile} for the command {word}"
+                                  f"[0-9a-f]* not started: {why}")
+
+    def test_commands_that_are_switched_off(self):
+        log = self.run_all("/off", profile="off")
+        self.assertEqual(self.outcomes(log), {"commands that are off": f"refused {OFF}"})
+
+    def test_what_no_broker_asks_for_is_its_end(self):
+        for path, why in (("/high", "malformed message"), ("/low", "malformed message"),
+                          ("/unprofiled", "malformed message"), ("/disguised", "malformed message"),
+                          ("/again", "START with a generation that has been")):
+            with self.subTest(path=path):
+                agent = self.agent(path)
+                agent.wait_log(f"broker killed with all workers: {why}")
+                self.assertNotIn("FAILED", agent.log())
+                self.assertEqual(agent.stop(), 0)
+                self.assertEqual(agent.processes(), {})
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
