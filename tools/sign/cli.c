@@ -84,8 +84,13 @@ bool cli_has_key(const struct cli_key *key, const char *command)
 
 EVP_PKEY *cli_open_key(struct cli_key *key)
 {
-    EVP_PKEY *opened = key_guard() ? key_open(&key->source) : NULL;
-    passphrase_forget(&key->source.passphrase);
+    struct passphrase_source *passphrase = &key->source.passphrase;
+    bool ready = key_guard();
+    /* A provider that got no answer might ask by itself, so what cannot be read is found before. */
+    if (ready && passphrase->file)
+        ready = passphrase_get(passphrase, "", false) != NULL;
+    EVP_PKEY *opened = ready ? key_open(&key->source) : NULL;
+    passphrase_forget(passphrase);
     return opened;
 }
 

@@ -71,6 +71,14 @@ static bool is_word(const json_t *jwk, const char *name, const char *word, bool 
     return json_is_string(value) && strcmp(json_string_value(value), word) == 0;
 }
 
+/* RFC 7517 section 4.3 */
+static bool verifies(const json_t *jwk)
+{
+    const json_t *list = json_object_get(jwk, "key_ops");
+    const char *only = json_string_value(json_array_get(list, 0));
+    return !list || (json_array_size(list) == 1 && only && strcmp(only, "verify") == 0);
+}
+
 static bool read_coordinate(uint8_t out[32], const json_t *jwk, const char *name)
 {
     const json_t *value = json_object_get(jwk, name);
@@ -89,6 +97,25 @@ static bool read_flag(uint32_t *flags, uint32_t flag, const json_t *jwk, const c
     return true;
 }
 
+/* A member that is mistyped would take a power away, or leave one. */
+static bool knows_all(const json_t *jwk)
+{
+    static const char *const known[] = {"kty",     "crv",          "x",      "y",
+                                        "kid",     "alg",          "use",    "key_ops",
+                                        "profile", "countersigns", "revokes"};
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)jwk, name, value)
+    {
+        size_t i = 0;
+        while (i < sizeof(known) / sizeof(known[0]) && strcmp(name, known[i]) != 0)
+            i++;
+        if (i == sizeof(known) / sizeof(known[0]))
+            return false;
+    }
+    return true;
+}
+
 /* NULL, or what is wrong with it. */
 static const char *read_key(struct command_key *out, const json_t *jwk)
 {
@@ -99,9 +126,11 @@ static const char *read_key(struct command_key *out, const json_t *jwk)
     *out = (struct command_key){0};
     if (json_object_get(jwk, "d"))
         return "it is a PRIVATE key; only public ones belong here";
+    if (!knows_all(jwk))
+        return "it has a member that is not known: see docs/commands.md";
     if (!is_word(jwk, "kty", "EC", false) || !is_word(jwk, "crv", "P-256", false))
         return "it is not a key on P-256 (kty EC, crv P-256)";
-    if (!is_word(jwk, "alg", "ES256", true) || !is_word(jwk, "use", "sig", true))
+    if (!is_word(jwk, "alg", "ES256", true) || !is_word(jwk, "use", "sig", true) || !verifies(jwk))
         return "it is for something else than ES256 signatures";
     if (!kid || !is_kid(kid))
         return "it has no kid, or not of 1 to 32 characters of a-z, 0-9, '.', '_' and '-'";

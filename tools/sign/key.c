@@ -8,7 +8,9 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/provider.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -139,10 +141,24 @@ static bool point_by_encoding(uint8_t point[KEY_POINT_SIZE], EVP_PKEY *key)
     return false;
 }
 
+/* Others only encode it as a SubjectPublicKeyInfo. */
+static bool point_by_info(uint8_t point[KEY_POINT_SIZE], EVP_PKEY *key)
+{
+    uint8_t *der = NULL;
+    int length = i2d_PUBKEY(key, &der);
+    const uint8_t *at = der;
+    EVP_PKEY *copy = length > 0 ? d2i_PUBKEY_ex(NULL, &at, length, NULL, "provider=default") : NULL;
+    bool right = copy && point_by_coordinates(point, copy);
+    EVP_PKEY_free(copy);
+    OPENSSL_free(der);
+    return right;
+}
+
 bool key_point(uint8_t point[KEY_POINT_SIZE], EVP_PKEY *key)
 {
-    bool right =
-        (point_by_coordinates(point, key) || point_by_encoding(point, key)) && key_is_point(point);
+    bool right = (point_by_coordinates(point, key) || point_by_encoding(point, key) ||
+                  point_by_info(point, key)) &&
+                 key_is_point(point);
     ERR_clear_error();
     if (!right)
         complain("a token must hold the public key beside the private one",
@@ -214,13 +230,25 @@ static bool to_pair(uint8_t signature[KEY_SIGNATURE_SIZE], const uint8_t *der, s
     return right;
 }
 
+/* "?provider=NAME" of where the key lies: OpenSSL would take the first provider that knows ECDSA,
+ * and hand it what the key's own one lets out, the public half. */
+static void prefer_own_provider(char *out, size_t capacity, EVP_PKEY *key)
+{
+    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
+    snprintf(out, capacity, "?provider=%s",
+             provider ? OSSL_PROVIDER_get0_name(provider) : "default");
+}
+
 bool key_sign(uint8_t signature[KEY_SIGNATURE_SIZE], EVP_PKEY *key, const void *bytes,
               size_t length)
 {
+    char query[128];
     uint8_t der[128], point[KEY_POINT_SIZE];
     size_t der_length = sizeof(der);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool made = context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+    prefer_own_provider(query, sizeof(query), key);
+    bool made = context &&
+                EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, query, key, NULL) == 1 &&
                 EVP_DigestSign(context, der, &der_length, bytes, length) == 1 &&
                 to_pair(signature, der, der_length);
     EVP_MD_CTX_free(context);
