@@ -104,7 +104,7 @@ int limits_apply(struct launch *launch)
 {
     const struct policy *policy = launch->policy;
     struct rlimit memlock = {policy->memlock, policy->memlock};
-    launch->keeps_memlock = setrlimit(RLIMIT_MEMLOCK, &memlock) != 0;
+    launch->keeps_memlock = !policy->host_root && setrlimit(RLIMIT_MEMLOCK, &memlock) != 0;
     int result = launch->keeps_memlock ? limit_apply(RLIMIT_MEMLOCK, policy->memlock) : 0;
     for (size_t i = 0; result == 0 && i < policy->limit_count; i++)
         result = limit_apply(policy->limits[i].resource, policy->limits[i].value);

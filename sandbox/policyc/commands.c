@@ -119,6 +119,8 @@ void check_command(struct document *document)
         check_default(document);
         if (document->instances.number != 1)
             complain(document, document->instances.place, "a command has one instance");
+        if (document->memlock.set)
+            complain(document, document->memlock.place, "a command is left no capability to lock");
         return;
     }
     if (document->identity != POLICY_ACCOUNT)

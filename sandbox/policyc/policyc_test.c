@@ -174,6 +174,7 @@ static const struct refusal command_refusals[] = {
     {"default allow", "needs a reason"},
     {"default allow # short list", "\"default allow\" must refuse ptrace"},
     {"instances 2", "a command has one instance"},
+    {"memlock 8M", "a command is left no capability"},
     {"mount proc full", "needs a reason"},
     {"mount file /etc/hosts stays # it reads names", "a command's files all stay"},
     {"root host # all files\nmount file /etc/hosts", "leaves only \"mount proc full\""},

@@ -126,6 +126,7 @@ static bool is_the_filters(const char *name)
         "unshare user",
         "unshare user and mount",
         "unshare user, high bits",
+        "have a crash handler started",
         "clone user",
         "clone3 user",
     };
@@ -160,7 +161,6 @@ static const struct {
     {"setpgid", "shells keep jobs"},
     {"prctl PR_SET_DUMPABLE", "of itself"},
     {"prctl PR_SET_PDEATHSIG", "it ends with its namespace all the same"},
-    {"setrlimit", "downwards"},
     {"sched_getaffinity", "how many processors it may use"},
     {"ioctl", "FIONREAD: how much can be read"},
     {"fcntl F_SETFL", "of its own descriptors"},

@@ -99,6 +99,6 @@ static int act(char **argv)
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
-        return 0; /* the attack "execve itself" has succeeded */
+        _exit(0); /* the attack "execve itself" has succeeded */
     _exit(argc == 2 ? begin(argv) : argc > 2 ? act(argv) : HOSTILE_BROKEN);
 }

@@ -125,7 +125,8 @@ static const struct {
     {"links", NULL, "echo text | cat /dev/stdin >/dev/null; ls -l /dev/fd/ /dev/stdin"},
     {"bash", NULL,
      "exec /bin/bash -ec 'cat <(echo one) <(echo two); read -r a b <<<\"1 2\"; test $b = 2; "
-     "ulimit -a >/dev/null; trap : TERM; kill $$; coproc cat; kill $COPROC_PID'"},
+     "ulimit -a >/dev/null; ulimit -n 100; test $(ulimit -n) = 100; trap : TERM; kill $$; coproc "
+     "cat; kill $COPROC_PID'"},
     {"python", NULL,
      "exec /usr/bin/python3 -c '\n"
      "import subprocess, threading, tempfile, asyncio, json, os, ctypes, multiprocessing\n"
