@@ -17,6 +17,7 @@
 #include "exit_status.h"
 #include "log.h"
 #include "state_folder.h"
+#include "wake.h"
 
 #define OPTIONS_MAX 16
 
@@ -41,6 +42,25 @@ void admin_close(struct admin *a)
     if (a->state >= 0)
         close(a->state);
     a->state = -1;
+}
+
+void admin_wake(const struct admin *a)
+{
+    if (a->server_runs)
+        wake_server(a->state);
+}
+
+int admin_find_machine(struct admin *a, const char *text, struct machine *m)
+{
+    int result = machines_find(a->store, text, m);
+    if (result == 0)
+        return EXIT_DONE;
+    if (result == MACHINES_UNKNOWN)
+        fprintf(stderr, "cloister-console: no such machine: give its name, or 8 or more digits of "
+                        "its id\n");
+    else if (result == MACHINES_AMBIGUOUS)
+        fprintf(stderr, "cloister-console: more than one machine is meant; use the id\n");
+    return result < 0 ? EXIT_FAILED : EXIT_NOT_FOUND;
 }
 
 const char *admin_show(char *out, size_t capacity, const char *text)

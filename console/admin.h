@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "machines.h"
 #include "store.h"
 
 /* Options that every administrator's command has. */
@@ -29,6 +30,12 @@ bool admin_open(struct admin *a, const char *state);
 
 /* Closes it; safe after a failed admin_open. */
 void admin_close(struct admin *a);
+
+/* Tells a running server that the database was changed, so that it acts at once. */
+void admin_wake(const struct admin *a);
+
+/* Reads the machine that `text` names. EXIT_DONE, or another exit status after saying why. */
+int admin_find_machine(struct admin *a, const char *text, struct machine *m);
 
 /* Writes `text` to `out` with everything but printable ASCII escaped. Returns out. */
 const char *admin_show(char *out, size_t capacity, const char *text);

@@ -131,19 +131,6 @@ int command_machines(int argc, char **argv)
     return status;
 }
 
-static int find_machine(struct admin *a, const char *text, struct machine *m)
-{
-    int result = machines_find(a->store, text, m);
-    if (result == 0)
-        return EXIT_DONE;
-    if (result == MACHINES_UNKNOWN)
-        fprintf(stderr, "cloister-console: no such machine: give its name, or 8 or more digits of "
-                        "its id\n");
-    else if (result == MACHINES_AMBIGUOUS)
-        fprintf(stderr, "cloister-console: more than one machine is meant; use the id\n");
-    return result < 0 ? EXIT_FAILED : EXIT_NOT_FOUND;
-}
-
 static const char approve_help[] =
     "Usage: cloister-console approve MACHINE --fingerprint FINGERPRINT [--state DIR]\n"
     "Approve a machine. MACHINE is its name or 8 or more digits of its id. FINGERPRINT is what "
@@ -175,7 +162,7 @@ int command_approve(int argc, char **argv)
         fputs(approve_help, stderr);
         return EXIT_USAGE;
     }
-    if (admin_open(&a, options.state) && !(status = find_machine(&a, argv[operand], &m))) {
+    if (admin_open(&a, options.state) && !(status = admin_find_machine(&a, argv[operand], &m))) {
         int result = machines_approve(a.store, m.id, fingerprint, clocks_wall_ms());
         if (result == MACHINES_MISMATCH)
             fprintf(stderr, "cloister-console: that is not the fingerprint of %s: not approved\n",
@@ -184,6 +171,8 @@ int command_approve(int argc, char **argv)
             printf("approved %s\n", admin_hex(id, m.id, 32));
         status = result == 0 ? EXIT_DONE : result == MACHINES_MISMATCH ? EXIT_REFUSED : EXIT_FAILED;
     }
+    if (status == EXIT_DONE)
+        admin_wake(&a);
     admin_close(&a);
     return status;
 }
@@ -207,11 +196,12 @@ int command_revoke(int argc, char **argv)
         fputs(revoke_help, stderr);
         return EXIT_USAGE;
     }
-    if (admin_open(&a, options.state) && !(status = find_machine(&a, argv[operand], &m))) {
+    if (admin_open(&a, options.state) && !(status = admin_find_machine(&a, argv[operand], &m))) {
         if (machines_revoke(a.store, m.id, clocks_wall_ms()) == 0)
             printf("revoked %s\n", admin_hex(id, m.id, 32));
         else
             status = EXIT_FAILED;
+        admin_wake(&a);
     }
     admin_close(&a);
     return status;

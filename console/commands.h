@@ -13,5 +13,10 @@ int command_approve(int argc, char **argv);
 int command_revoke(int argc, char **argv);
 int command_tickets(int argc, char **argv);
 int command_ticket(int argc, char **argv);
+int command_push(int argc, char **argv);
+int command_commands(int argc, char **argv);
+int command_outputs(int argc, char **argv);
+int command_receipts(int argc, char **argv);
+int command_forget(int argc, char **argv);
 
 #endif

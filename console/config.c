@@ -26,7 +26,10 @@ void config_default(struct config *c)
     c->port = 8443;
     c->max_bundle_bytes = UINT64_C(512) << 20;
     c->quota_bytes = UINT64_C(4096) << 20;
+    c->command_output_bytes = UINT64_C(1024) << 20;
+    c->commands_quota_bytes = UINT64_C(4096) << 20;
     c->incomplete_days = 7;
+    c->commands_days = 90;
     c->heartbeat_ms = 45000;
     c->connections = 1000;
 }
@@ -162,11 +165,18 @@ static const char *set_limits(struct reading *r, const char *name, const char *v
         return set_mib(&c->quota_bytes, value, 1 << 26) ? NULL : "1 to 67108864";
     if (strcmp(name, "incomplete_days") == 0)
         return set_u32(&c->incomplete_days, value, 1, 365, 1) ? NULL : "1 to 365";
+    if (strcmp(name, "command_output_mib") == 0)
+        return set_mib(&c->command_output_bytes, value, 16384) ? NULL : "1 to 16384";
+    if (strcmp(name, "commands_quota_mib") == 0)
+        return set_mib(&c->commands_quota_bytes, value, 1 << 26) ? NULL : "1 to 67108864";
+    if (strcmp(name, "commands_days") == 0)
+        return set_u32(&c->commands_days, value, 1, 3650, 1) ? NULL : "1 to 3650";
     if (strcmp(name, "heartbeat_s") == 0)
         return set_u32(&c->heartbeat_ms, value, 1, 600, 1000) ? NULL : "1 to 600";
     if (strcmp(name, "connections") == 0)
         return set_u32(&c->connections, value, 1, 100000, 1) ? NULL : "1 to 100000";
-    return "max_bundle_mib, quota_mib, incomplete_days, heartbeat_s, connections";
+    return "max_bundle_mib, quota_mib, incomplete_days, command_output_mib, commands_quota_mib,"
+           " commands_days, heartbeat_s, connections";
 }
 
 static void complain(struct reading *r, const char *what, const char *value, const char *allowed)

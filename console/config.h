@@ -26,7 +26,9 @@ struct config {
     char certificate[PATH_MAX], key[PATH_MAX]; /* PEM; "": the console's own */
     bool tls12;
     uint64_t max_bundle_bytes, quota_bytes;
-    uint32_t incomplete_days, heartbeat_ms, connections;
+    uint64_t command_output_bytes; /* kept of one command */
+    uint64_t commands_quota_bytes; /* kept of all commands of one machine */
+    uint32_t incomplete_days, commands_days, heartbeat_ms, connections;
 };
 
 void config_default(struct config *c);

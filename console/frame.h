@@ -1,6 +1,6 @@
 /*
- * What an agent sends in binary frames: 21 bytes of header, then content (docs/wire.md, "Binary
- * frames"). Pure functions; callable from any thread.
+ * Binary frames: 21 bytes of header, then content (docs/wire.md, "Binary frames" of bundles and of
+ * commands). Pure functions; callable from any thread.
  */
 #ifndef CONSOLE_FRAME_H
 #define CONSOLE_FRAME_H
@@ -14,6 +14,9 @@
 enum frame_kind {
     FRAME_CHUNK = 1,
     FRAME_DIGESTS = 2,
+    FRAME_TOKEN = 16, /* only ever sent */
+    FRAME_STDOUT = 17,
+    FRAME_STDERR = 18,
 };
 
 enum frame_outcome {
@@ -22,7 +25,7 @@ enum frame_outcome {
 
 struct frame {
     enum frame_kind kind;
-    uint8_t ticket[16];
+    uint8_t ticket[16];     /* or the token id */
     uint32_t index;         /* of the chunk, or of the first digest */
     const uint8_t *content; /* points into the input */
     size_t length;          /* of content, 1 to 262,144; a multiple of 32 for digests */
@@ -30,9 +33,13 @@ struct frame {
 
 /*
  * Decodes the `length` bytes at `data`. Returns 0 or FRAME_MALFORMED, when `out` is undefined.
- * `out->content` lives as long as `data`. Whether ticket, index and length fit an upload is for
- * upload.h to say.
+ * `out->content` lives as long as `data`. Whether id, index and length fit what is under way is for
+ * upload.h and session_commands.c to say.
  */
 int frame_parse(struct frame *out, const uint8_t *data, size_t length);
+
+/* Writes the header of a frame of `kind` for this ticket or token id. */
+void frame_header(uint8_t out[FRAME_HEADER_BYTES], enum frame_kind kind, const uint8_t id[16],
+                  uint32_t index);
 
 #endif

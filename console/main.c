@@ -21,6 +21,11 @@ static const struct {
     {"revoke", command_revoke, "revoke a machine"},
     {"tickets", command_tickets, "list the tickets"},
     {"ticket", command_ticket, "show a ticket, or copy its sealed bundle out"},
+    {"push", command_push, "queue signed commands for machines"},
+    {"commands", command_commands, "list the commands, and what became of each"},
+    {"outputs", command_outputs, "print, or wait for, what a command wrote"},
+    {"receipts", command_receipts, "show what machines signed about commands"},
+    {"forget", command_forget, "delete a command with its output and receipt"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -28,7 +33,8 @@ static const struct {
 static void print_help(FILE *f)
 {
     fputs("Usage: cloister-console COMMAND [OPTION]...\n"
-          "The reference command API of Cloister: enrols machines, receives sealed tickets.\n\n",
+          "The reference command API of Cloister: enrols machines, receives sealed tickets,\n"
+          "passes on signed commands.\n\n",
           f);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);

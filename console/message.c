@@ -146,7 +146,13 @@ static void read_rotation(struct reader *r, struct message_authenticate *m)
         wrong(r, "rotation_reason");
 }
 
-static void check_features(struct reader *r)
+static bool is_word(const char *text, size_t length)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    return length >= 1 && length <= 32 && strspn(text, allowed) == length;
+}
+
+static void read_features(struct reader *r, struct message_authenticate *m)
 {
     const json_t *list = json_object_get(r->object, "features");
     if (!list)
@@ -157,12 +163,12 @@ static void check_features(struct reader *r)
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *word = json_array_get(list, i);
-        size_t length = json_string_length(word);
-        static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-        if (length < 1 || length > 32 || strspn(json_string_value(word), allowed) != length) {
+        if (!json_is_string(word) || !is_word(json_string_value(word), json_string_length(word))) {
             wrong(r, "features");
             return;
         }
+        if (strcmp(json_string_value(word), "commands") == 0)
+            m->commands = true;
     }
 }
 
@@ -188,7 +194,7 @@ static void read_authenticate(struct reader *r, struct message_authenticate *m)
     read_text(r, "agent_version", m->agent_version, 1, sizeof(m->agent_version) - 1);
     read_text(r, "boot_id", m->boot_id, 36, 36);
     read_rotation(r, m);
-    check_features(r);
+    read_features(r, m);
 }
 
 static void read_enroll(struct reader *r, struct message_enroll *m)
@@ -239,27 +245,84 @@ static void read_bundle_begin(struct reader *r, struct message_bundle_begin *m)
     read_base64(r, "signature", m->signature, sizeof(m->signature));
 }
 
+static void read_token(struct reader *r, struct message *m)
+{
+    read_hex(r, "token", m->command.token, sizeof(m->command.token));
+}
+
+static void read_decision(struct reader *r, struct message *m)
+{
+    const json_t *accepted = json_object_get(r->object, "accepted");
+    struct message_command *c = &m->command;
+    read_token(r, m);
+    if (!json_is_boolean(accepted))
+        wrong(r, "accepted");
+    c->accepted = json_is_true(accepted);
+    read_text(r, "reason", c->reason, 1, sizeof(c->reason) - 1);
+    if (!r->why && !is_word(c->reason, strlen(c->reason)))
+        wrong(r, "reason");
+    /* Only these two say that it was taken. */
+    bool taken = strcmp(c->reason, "accepted") == 0 || strcmp(c->reason, "revocation") == 0;
+    if (!r->why && taken != c->accepted)
+        wrong(r, "reason");
+    if (json_object_get(r->object, "receipt"))
+        read_text(r, "receipt", c->receipt, 1, MESSAGE_RECEIPT_MAX);
+}
+
+static void read_receipt(struct reader *r, struct message *m)
+{
+    read_token(r, m);
+    read_text(r, "receipt", m->command.receipt, 1, MESSAGE_RECEIPT_MAX);
+}
+
+static void read_authenticate_message(struct reader *r, struct message *m)
+{
+    read_authenticate(r, &m->authenticate);
+}
+
+static void read_enroll_message(struct reader *r, struct message *m)
+{
+    read_enroll(r, &m->enroll);
+}
+
+static void read_begin_message(struct reader *r, struct message *m)
+{
+    read_bundle_begin(r, &m->begin);
+}
+
+static void read_abort_message(struct reader *r, struct message *m)
+{
+    read_hex(r, "ticket", m->abort.ticket, sizeof(m->abort.ticket));
+}
+
+static const struct {
+    const char *word;
+    enum message_type type;
+    void (*read)(struct reader *r, struct message *m);
+} types[] = {
+    {"authenticate", MESSAGE_AUTHENTICATE, read_authenticate_message},
+    {"enroll", MESSAGE_ENROLL, read_enroll_message},
+    {"bundle_begin", MESSAGE_BUNDLE_BEGIN, read_begin_message},
+    {"bundle_abort", MESSAGE_BUNDLE_ABORT, read_abort_message},
+    {"command_decision", MESSAGE_COMMAND_DECISION, read_decision},
+    {"command_receipt", MESSAGE_COMMAND_RECEIPT, read_receipt},
+    {"command_running", MESSAGE_COMMAND_RUNNING, read_token},
+    {"command_unknown", MESSAGE_COMMAND_UNKNOWN, read_token},
+};
+
 static int read_by_type(struct reader *r, struct message *out)
 {
-    const char *type = read_string(r, "type", 1, 32);
-    if (!type)
+    const char *word = read_string(r, "type", 1, 32);
+    if (!word)
         return MESSAGE_MALFORMED;
-    if (strcmp(type, "authenticate") == 0) {
-        out->type = MESSAGE_AUTHENTICATE;
-        read_authenticate(r, &out->authenticate);
-    } else if (strcmp(type, "enroll") == 0) {
-        out->type = MESSAGE_ENROLL;
-        read_enroll(r, &out->enroll);
-    } else if (strcmp(type, "bundle_begin") == 0) {
-        out->type = MESSAGE_BUNDLE_BEGIN;
-        read_bundle_begin(r, &out->begin);
-    } else if (strcmp(type, "bundle_abort") == 0) {
-        out->type = MESSAGE_BUNDLE_ABORT;
-        read_hex(r, "ticket", out->abort.ticket, sizeof(out->abort.ticket));
-    } else {
-        return MESSAGE_UNKNOWN_TYPE;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strcmp(word, types[i].word) == 0) {
+            out->type = types[i].type;
+            types[i].read(r, out);
+            return r->why ? MESSAGE_MALFORMED : 0;
+        }
     }
-    return r->why ? MESSAGE_MALFORMED : 0;
+    return MESSAGE_UNKNOWN_TYPE;
 }
 
 int message_parse(struct message *out, const char *text, size_t length, const char **why)

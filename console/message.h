@@ -18,12 +18,17 @@
 #define MESSAGE_CHUNK_BYTES    262144
 #define MESSAGE_CHUNKS_MAX     65536
 #define MESSAGE_PROTOCOL       1
+#define MESSAGE_RECEIPT_MAX    8192
 
 enum message_type {
     MESSAGE_AUTHENTICATE,
     MESSAGE_ENROLL,
     MESSAGE_BUNDLE_BEGIN,
     MESSAGE_BUNDLE_ABORT,
+    MESSAGE_COMMAND_DECISION,
+    MESSAGE_COMMAND_RECEIPT,
+    MESSAGE_COMMAND_RUNNING,
+    MESSAGE_COMMAND_UNKNOWN,
 };
 
 /* Named outcomes of message_parse, beside 0 and -ENOMEM. */
@@ -49,6 +54,7 @@ struct message_authenticate {
     char boot_id[37];
     enum message_reason reason;
     uint8_t previous_id[32]; /* valid unless reason is MESSAGE_REASON_NONE */
+    bool commands;           /* the agent has the feature `commands` */
 };
 
 struct message_enroll {
@@ -72,6 +78,14 @@ struct message_bundle_abort {
     uint8_t ticket[16];
 };
 
+/* Of every `command_...`; a member that the type does not have is empty. */
+struct message_command {
+    uint8_t token[16];
+    bool accepted;
+    char reason[33]; /* a word */
+    char receipt[MESSAGE_RECEIPT_MAX + 1];
+};
+
 struct message {
     enum message_type type;
     union {
@@ -79,6 +93,7 @@ struct message {
         struct message_enroll enroll;
         struct message_bundle_begin begin;
         struct message_bundle_abort abort;
+        struct message_command command;
     };
 };
 

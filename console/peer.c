@@ -1,6 +1,7 @@
 #include "peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,8 @@
 
 #include "clocks.h"
 #include "log.h"
+#include "frame.h"
 #include "message.h"
-
-/* More than any message that a session composes. */
-#define REPLY_MAX 4096
 
 /* RFC 9266: the binding of a channel exists only where the handshake makes it unique. */
 static int read_exporter(struct lws *wsi, uint8_t out[PROOF_EXPORTER_BYTES])
@@ -101,6 +100,14 @@ static void append(struct peer *p, const void *data, size_t length, size_t rest,
     }
 }
 
+/* Whether more bytes of the peer wait to be read. */
+static bool input_waits(struct peer *p)
+{
+    SSL *ssl = lws_get_ssl(p->wsi);
+    struct pollfd socket = {.fd = lws_get_socket_fd(p->wsi), .events = POLLIN};
+    return (ssl && SSL_pending(ssl) > 0) || poll(&socket, 1, 0) > 0;
+}
+
 void peer_receive(struct peer *p, const void *data, size_t length)
 {
     const char *reason;
@@ -121,17 +128,22 @@ void peer_receive(struct peer *p, const void *data, size_t length)
     }
     if (session_closing(p->session, &reason))
         end_message(p);
+    /* As much as came at once is made durable at once. */
+    if (session_unsynced(p->session) && !input_waits(p))
+        session_sync(p->session);
     peer_settle(p, mono_ms);
 }
 
-static int write_next(struct peer *p, const char *text)
+static int write_next(struct peer *p, const char *data)
 {
-    static unsigned char buffer[LWS_PRE + REPLY_MAX];
-    size_t length = strlen(text);
-    if (length > REPLY_MAX)
+    static unsigned char buffer[LWS_PRE + FRAME_MAX];
+    bool binary;
+    size_t length = session_next_length(p->session, &binary);
+    if (length > FRAME_MAX)
         return -1;
-    memcpy(buffer + LWS_PRE, text, length);
-    if (lws_write(p->wsi, buffer + LWS_PRE, length, LWS_WRITE_TEXT) < (int)length)
+    memcpy(buffer + LWS_PRE, data, length);
+    enum lws_write_protocol how = binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
+    if (lws_write(p->wsi, buffer + LWS_PRE, length, how) < (int)length)
         return -1;
     session_sent(p->session, clocks_mono_ms());
     return 0;
@@ -139,10 +151,10 @@ static int write_next(struct peer *p, const char *text)
 
 int peer_write(struct peer *p)
 {
-    const char *reason, *text = session_next(p->session);
+    const char *reason, *data = session_next(p->session);
     if (p->close_sent)
         return 0;
-    if (text && write_next(p, text) != 0)
+    if (data && write_next(p, data) != 0)
         return -1;
     int code = session_closing(p->session, &reason);
     if (code && !session_next(p->session)) {

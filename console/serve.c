@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
@@ -13,9 +14,12 @@
 #include "exit_status.h"
 #include "handshakes.h"
 #include "log.h"
+#include "output_file.h"
 #include "peer.h"
+#include "queue.h"
 #include "state_folder.h"
 #include "store.h"
+#include "wake.h"
 
 #define TICK_MS          250
 #define EXPIRE_MS        600000
@@ -30,6 +34,7 @@ struct server {
     const struct config *config;
     struct state_folder folder;
     struct upload_env uploads;
+    struct session_command_env commands;
     struct session_env env;
     struct rate enroll_rate;
     struct lws_context *context;
@@ -212,15 +217,6 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     }
 }
 
-static const struct lws_protocols protocols[] = {
-    {.name = "http-only", .callback = http_callback},
-    {.name = "cloister.v1",
-     .callback = agent_callback,
-     .per_session_data_size = sizeof(struct peer),
-     .rx_buffer_size = 65536},
-    {.name = NULL},
-};
-
 static void refresh_all(struct server *server, uint64_t mono_ms)
 {
     uint32_t version = store_version(server->uploads.store);
@@ -233,6 +229,44 @@ static void refresh_all(struct server *server, uint64_t mono_ms)
     }
 }
 
+/* An administrator's command changed something. */
+static int wake_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t length)
+{
+    (void)user;
+    (void)in;
+    (void)length;
+    if (reason == LWS_CALLBACK_RAW_RX_FILE) {
+        wake_drain(lws_get_socket_fd(wsi));
+        refresh_all(server_of(wsi), clocks_mono_ms());
+    }
+    return 0;
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "http-only", .callback = http_callback},
+    {.name = "cloister.v1",
+     .callback = agent_callback,
+     .per_session_data_size = sizeof(struct peer),
+     .rx_buffer_size = 65536},
+    {.name = "wake", .callback = wake_callback},
+    {.name = NULL},
+};
+
+/* The file first: a command without one has no output, a file without one would never go. */
+static void expire_commands(struct server *server)
+{
+    int64_t row;
+    uint64_t keep_ms = (uint64_t)server->config->commands_days * 24 * 3600 * 1000;
+    uint64_t before_ms = clocks_wall_ms() - keep_ms;
+    for (int i = 0; i < 100 && queue_expired(server->uploads.store, before_ms, &row) == 0; i++) {
+        if (output_file_remove(server->commands.folder, row) != 0 ||
+            queue_delete(server->uploads.store, row, false) != 0)
+            return;
+        log_notice("command %lld: expired", (long long)row);
+    }
+}
+
 static void housekeeping(struct server *server, uint64_t mono_ms)
 {
     int days = 0;
@@ -242,6 +276,7 @@ static void housekeeping(struct server *server, uint64_t mono_ms)
     server->expire_at_ms = mono_ms + EXPIRE_MS;
     uint64_t keep_ms = (uint64_t)server->config->incomplete_days * 24 * 3600 * 1000;
     upload_expire(&server->uploads, clocks_wall_ms() - keep_ms, 100);
+    expire_commands(server);
     snprintf(file, sizeof(file), "%s/server.pem", server->config->state);
     const char *certificate = server->config->certificate[0] ? server->config->certificate : file;
     if (certificate_days_left(certificate, &days) == 0 && days < CERTIFICATE_DAYS)
@@ -302,6 +337,17 @@ static void fill_info(struct lws_context_creation_info *info, struct server *ser
         info->options |= LWS_SERVER_OPTION_DISABLE_IPV6;
 }
 
+static int listen_to_commands(struct server *server, struct lws_vhost *vhost)
+{
+    lws_sock_file_fd_type fd = {.filefd = wake_listen(server->folder.fd)};
+    if (fd.filefd < 0)
+        return fd.filefd;
+    /* From here on the descriptor is libwebsockets'. */
+    if (lws_adopt_descriptor_vhost(vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "wake", NULL))
+        return 0;
+    return -EIO;
+}
+
 static int start_listening(struct server *server)
 {
     char certificate[PATH_MAX + 16], key[PATH_MAX + 16];
@@ -329,7 +375,7 @@ static int start_listening(struct server *server)
     bool v6 = strchr(c->address, ':') != NULL;
     log_notice("listening on %s%s%s:%d", v6 ? "[" : "", c->address[0] ? c->address : "*",
                v6 ? "]" : "", vhost ? lws_get_vhost_listen_port(vhost) : c->port);
-    return 0;
+    return vhost ? listen_to_commands(server, vhost) : -EIO;
 }
 
 static int prepare(struct server *server)
@@ -341,9 +387,13 @@ static int prepare(struct server *server)
     if (!result)
         result = bundle_folders_open(&server->uploads.folders, server->folder.fd, true);
     if (!result)
+        result = server->commands.folder = output_folder_open(server->folder.fd, true);
+    if (result >= 0)
         result = machines_all_gone(server->uploads.store);
     if (result)
         return result;
+    server->commands.output_bytes = c->command_output_bytes;
+    server->commands.quota_bytes = c->commands_quota_bytes;
     server->uploads.max_bundle_bytes = c->max_bundle_bytes;
     server->uploads.quota_bytes = c->quota_bytes;
     rate_init(&server->enroll_rate, ENROLL_BURST, ENROLL_DRAIN_MS);
@@ -357,6 +407,7 @@ static int prepare(struct server *server)
         .enroll_rate = &server->enroll_rate,
         .authenticated = end_older,
         .context = server,
+        .commands = &server->commands,
     };
     return start_listening(server);
 }
@@ -385,6 +436,7 @@ int serve(const struct config *config)
         .config = config,
         .folder = {-1, -1},
         .uploads.folders = {-1, -1},
+        .commands.folder = -1,
     };
     int result = prepare(&server);
     if (result)
@@ -396,6 +448,8 @@ int serve(const struct config *config)
         lws_context_destroy(server.context);
     store_close(server.uploads.store);
     bundle_folders_close(&server.uploads.folders);
+    if (server.commands.folder >= 0)
+        close(server.commands.folder);
     state_folder_leave(&server.folder);
     return result ? EXIT_FAILED : EXIT_DONE;
 }

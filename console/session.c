@@ -22,6 +22,7 @@ void session_close(struct session *s, enum session_close code, const char *word)
     s->close_code = (int)code;
     snprintf(s->close_reason, sizeof(s->close_reason), "%s", word);
     session_bundle_drop_all(s);
+    session_commands_drop_all(s);
 }
 
 void session_violation(struct session *s, const char *word, const char *detail)
@@ -30,20 +31,63 @@ void session_violation(struct session *s, const char *word, const char *detail)
     session_close(s, SESSION_CLOSE_POLICY, word);
 }
 
-void session_say(struct session *s, json_t *object)
+/* `data`, of malloc's or jansson's allocator (they are the same), is taken over; NULL ends the
+ * session as an internal failure. */
+static void put(struct session *s, char *data, size_t length, bool binary)
 {
-    struct session_output *o = object ? calloc(1, sizeof(*o)) : NULL;
-    char *text = o ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    if (!text) {
-        free(o);
+    struct session_output *o = data ? calloc(1, sizeof(*o)) : NULL;
+    if (!o) {
+        free(data);
         session_close(s, SESSION_CLOSE_INTERNAL, "internal");
         return;
     }
-    o->text = text;
+    o->data = data;
+    o->length = length;
+    o->binary = binary;
     *s->last = o;
     s->last = &o->next;
     s->queued++;
+}
+
+void session_say(struct session *s, json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    put(s, text, text ? strlen(text) : 0, false);
+}
+
+void session_say_ack(struct session *s, const uint8_t id[16], json_t *object)
+{
+    struct session_output *last = NULL;
+    for (struct session_output *o = s->first; o; o = o->next)
+        last = o;
+    if (last && last->is_ack && memcmp(last->id, id, sizeof(last->id)) == 0) {
+        char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+        json_decref(object);
+        if (!text)
+            return; /* the older one still holds, and the next may follow */
+        free(last->data);
+        last->data = text;
+        last->length = strlen(text);
+        return;
+    }
+    struct session_output **slot = s->last;
+    session_say(s, object);
+    if (*slot) {
+        (*slot)->is_ack = true;
+        memcpy((*slot)->id, id, sizeof((*slot)->id));
+    }
+}
+
+void session_say_frame(struct session *s, enum frame_kind kind, const uint8_t id[16],
+                       const void *content, size_t length)
+{
+    char *data = malloc(FRAME_HEADER_BYTES + length);
+    if (data) {
+        frame_header((uint8_t *)data, kind, id, 0);
+        memcpy(data + FRAME_HEADER_BYTES, content, length);
+    }
+    put(s, data, FRAME_HEADER_BYTES + length, true);
 }
 
 void session_refuse(struct session *s, const char *code, const char *message, const uint8_t *ticket,
@@ -75,8 +119,11 @@ static void say_challenge(struct session *s)
     char text[sodium_base64_ENCODED_LEN(32, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
     sodium_bin2base64(text, sizeof(text), s->challenge, sizeof(s->challenge),
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    session_say(s, json_pack("{s:s, s:i, s:s, s:s}", "type", "challenge", "protocol",
-                             MESSAGE_PROTOCOL, "challenge", text, "console", s->env->console_name));
+    json_t *o = json_pack("{s:s, s:i, s:s, s:s}", "type", "challenge", "protocol", MESSAGE_PROTOCOL,
+                          "challenge", text, "console", s->env->console_name);
+    if (o && s->env->commands)
+        json_object_set_new(o, "features", json_pack("[s]", "commands"));
+    session_say(s, o);
 }
 
 int session_new(struct session **out, const struct session_env *env, const char *address,
@@ -102,17 +149,34 @@ struct session *session_free(struct session *s)
     if (!s)
         return NULL;
     session_bundle_drop_all(s);
+    session_commands_drop_all(s);
     if (s->stage != STAGE_CHALLENGED && s->close_code != SESSION_CLOSE_REPLACED)
         machines_seen(s->env->uploads->store, s->machine.id, NULL, clocks_wall_ms());
     while (s->first) {
         struct session_output *next = s->first->next;
-        free(s->first->text);
+        free(s->first->data);
         free(s->first);
         s->first = next;
     }
     sodium_memzero(s, sizeof(*s));
     free(s);
     return NULL;
+}
+
+static void take_command(struct session *s, const struct message *m)
+{
+    if (!s->has_commands) {
+        session_violation(s, "unknown_type", "of a feature that is not common");
+        return;
+    }
+    if (s->stage != STAGE_APPROVED) {
+        session_violation(s, "order", "command message from a machine that is not approved");
+        return;
+    }
+    session_command_message(s, m->type, &m->command);
+    /* It answered something of ours, so it is no flood. ("busy" answers nothing yet.) */
+    if (s->texts_in_second > 0 && strcmp(m->command.reason, "busy") != 0)
+        s->texts_in_second--;
 }
 
 static void dispatch(struct session *s, struct message *m, uint64_t mono_ms)
@@ -134,6 +198,8 @@ static void dispatch(struct session *s, struct message *m, uint64_t mono_ms)
     case MESSAGE_BUNDLE_ABORT:
         session_bundle_abort(s, &m->abort);
         break;
+    default:
+        take_command(s, m);
     }
 }
 
@@ -178,8 +244,12 @@ void session_binary(struct session *s, const uint8_t *data, size_t length, uint6
         session_violation(s, "order", "binary frame from a machine that is not approved");
     else if (frame_parse(&frame, data, length))
         session_violation(s, "malformed", "binary frame");
-    else
+    else if (frame.kind == FRAME_CHUNK || frame.kind == FRAME_DIGESTS)
         session_bundle_frame(s, &frame);
+    else if (s->has_commands)
+        session_command_frame(s, &frame);
+    else
+        session_violation(s, "malformed", "binary frame of a feature that is not common");
 }
 
 size_t session_limit(const struct session *s, bool binary)
@@ -226,6 +296,8 @@ void session_tick(struct session *s, uint64_t mono_ms)
         log_notice("%s: timed out: %s", s->address, what);
         session_close(s, SESSION_CLOSE_TIMEOUT, "timeout");
     }
+    session_sync(s);
+    session_commands_tick(s);
 }
 
 void session_refresh(struct session *s)
@@ -234,17 +306,30 @@ void session_refresh(struct session *s)
     if (s->close_code || s->stage == STAGE_CHALLENGED)
         return;
     int result = session_look_up(s, &stage);
-    if (s->close_code || result < 0 || stage == s->stage)
+    if (s->close_code || result < 0)
         return;
-    if (stage != STAGE_APPROVED)
+    if (stage == s->stage) {
+        session_commands_refresh(s);
+        return;
+    }
+    if (stage != STAGE_APPROVED) {
         session_bundle_drop_all(s);
+        session_commands_drop_all(s);
+    }
     s->stage = stage;
     session_say(s, json_pack("{s:s, s:s}", "type", "state", "state", session_stage_word(stage)));
+    session_commands_begin(s);
 }
 
 const char *session_next(const struct session *s)
 {
-    return s->first ? s->first->text : NULL;
+    return s->first ? s->first->data : NULL;
+}
+
+size_t session_next_length(const struct session *s, bool *binary)
+{
+    *binary = s->first && s->first->binary;
+    return s->first ? s->first->length : 0;
 }
 
 void session_sent(struct session *s, uint64_t mono_ms)
@@ -255,7 +340,7 @@ void session_sent(struct session *s, uint64_t mono_ms)
         s->last = &s->first;
     s->queued--;
     s->unsent_since_ms = s->queued ? mono_ms : 0;
-    free(o->text);
+    free(o->data);
     free(o);
 }
 

@@ -18,8 +18,9 @@
 #include "upload.h"
 
 #define SESSION_UPLOADS_MAX   4
+#define SESSION_COMMANDS_MAX  8
 #define SESSION_ENROLL_MAX    3    /* refused tokens per connection */
-#define SESSION_TEXTS_PER_S   1000 /* text messages within one second; a command has two */
+#define SESSION_TEXTS_PER_S   1000 /* text messages within one second */
 #define SESSION_CHUNK_WINDOW  8
 #define SESSION_QUEUE_MAX     64 /* unsent messages before the transport stops reading */
 #define SESSION_AUTH_MS       10000
@@ -41,6 +42,19 @@ enum session_close {
     SESSION_CLOSE_VERSION = 4007,
 };
 
+/* Output is made durable, and acknowledged, at the latest when so much of it is not yet: half of
+ * the chunks that an agent may have unacknowledged. */
+#define SESSION_UNSYNCED_CHUNKS 8
+/* A command whose output found no room rests for so long: an agent keeps output for an hour. */
+#define SESSION_HELD_MS UINT64_C(3900000)
+
+/* Where the output of commands goes, and how much of it; outlives all sessions. */
+struct session_command_env {
+    int folder;            /* output_file.h */
+    uint64_t output_bytes; /* kept of one command */
+    uint64_t quota_bytes;  /* kept of all commands of one machine */
+};
+
 /* What all sessions share; outlives them. */
 struct session_env {
     const struct upload_env *uploads;
@@ -52,6 +66,7 @@ struct session_env {
     /* Called when `s` has proved to be machine `id`: the server ends older sessions of it. */
     void (*authenticated)(void *context, const void *session, const uint8_t id[32]);
     void *context;
+    const struct session_command_env *commands; /* NULL: the feature is not offered */
 };
 
 struct session;
@@ -83,11 +98,24 @@ void session_tick(struct session *s, uint64_t mono_ms);
 /* Reads the machine's state anew, after somebody else changed the database. */
 void session_refresh(struct session *s);
 
+/* Whether output was written that is neither durable nor acknowledged yet. */
+bool session_unsynced(const struct session *s);
+
+/* Makes it durable and acknowledges it: to be called once no more input waits. */
+void session_sync(struct session *s);
+
 /* Asks for a close for a reason outside the session. The first reason given stands. */
 void session_close(struct session *s, enum session_close code, const char *word);
 
-/* The next message to send: a terminated JSON text that lives until session_sent; NULL if none. */
+/*
+ * The next message to send: a terminated JSON text, or session_next_length bytes of a binary
+ * message, which live until session_sent; NULL if none.
+ */
 const char *session_next(const struct session *s);
+
+/* The length of session_next's message without a terminator, and whether it is binary; 0 if there
+ * is none. */
+size_t session_next_length(const struct session *s, bool *binary);
 
 /* The message of session_next was handed to the transport. */
 void session_sent(struct session *s, uint64_t mono_ms);

@@ -35,30 +35,6 @@ static json_t *ticket_message(const char *type, const uint8_t *ticket, const cha
                      (json_int_t)index);
 }
 
-/* An acknowledgement that was not sent yet is replaced by its successor: they are cumulative. */
-static void say_ack(struct session *s, const uint8_t *ticket, uint32_t index)
-{
-    json_t *object = ticket_message("chunk", ticket, "index", index);
-    struct session_output *last = NULL;
-    for (struct session_output *o = s->first; o; o = o->next)
-        last = o;
-    if (last && last->is_ack && memcmp(last->ticket, ticket, 16) == 0) {
-        char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-        json_decref(object);
-        if (!text)
-            return; /* the older one still holds, and the next may follow */
-        free(last->text);
-        last->text = text;
-        return;
-    }
-    struct session_output **slot = s->last;
-    session_say(s, object);
-    if (*slot) {
-        (*slot)->is_ack = true;
-        memcpy((*slot)->ticket, ticket, 16);
-    }
-}
-
 static void say_done(struct session *s, const struct bundle *done)
 {
     char hex[33], number[BUNDLES_NUMBER_TEXT];
@@ -172,7 +148,8 @@ static void take_chunk(struct session *s, struct upload **slot, const struct fra
         upload_chunk(*slot, frame->index, frame->content, frame->length, clocks_wall_ms(), &done);
     switch (result) {
     case UPLOAD_NEED_CHUNKS:
-        say_ack(s, frame->ticket, frame->index);
+        session_say_ack(s, frame->ticket,
+                        ticket_message("chunk", frame->ticket, "index", frame->index));
         break;
     case UPLOAD_DONE:
         *slot = upload_free(*slot, clocks_wall_ms());

@@ -135,7 +135,7 @@ static void set_up(void)
     require(bundle_folders_open(&uploads.folders, state, true) == 0);
     uploads.max_bundle_bytes = uploads.quota_bytes = 1 << 20;
     rate_init(&rate, 10, 6000);
-    env = (struct session_env){&uploads, "Fuzz", hosts, 1, 45000, &rate, ignore, NULL};
+    env = (struct session_env){&uploads, "Fuzz", hosts, 1, 45000, &rate, ignore, NULL, NULL};
     enroll();
 }
 

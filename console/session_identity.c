@@ -83,6 +83,7 @@ void session_authenticate(struct session *s, const struct message_authenticate *
     if (!check_identity(s, a))
         return;
     copy_claims(&s->machine, a, s->address);
+    s->has_commands = a->commands && s->env->commands;
     int result = session_look_up(s, &stage);
     if (result == MACHINES_UNKNOWN && s->machine.has_previous) {
         result = machines_rotate(store, &s->machine, clocks_wall_ms());
@@ -103,6 +104,7 @@ void session_authenticate(struct session *s, const struct message_authenticate *
                session_stage_word(stage),
                s->machine.has_previous ? ", says that its key changed: " : "", s->machine.reason);
     say_welcome(s);
+    session_commands_begin(s);
 }
 
 static void refuse_token(struct session *s, uint64_t mono_ms)

@@ -1,4 +1,4 @@
-/* What session.c and session_bundle.c share. Nobody else includes this. */
+/* What session.c and session_*.c share. Nobody else includes this. */
 #ifndef CONSOLE_SESSION_INTERNAL_H
 #define CONSOLE_SESSION_INTERNAL_H
 
@@ -6,6 +6,7 @@
 
 #include "frame.h"
 #include "message.h"
+#include "queue.h"
 #include "session.h"
 
 enum session_stage {
@@ -17,9 +18,31 @@ enum session_stage {
 
 struct session_output {
     struct session_output *next;
-    bool is_ack; /* a `chunk` for `ticket`: a later one replaces it */
-    uint8_t ticket[16];
-    char *text; /* from jansson's allocator */
+    bool is_ack; /* a `chunk` or `command_ack` for `id`: a later one replaces it */
+    uint8_t id[16];
+    bool binary;
+    size_t length;
+    char *data; /* a terminated text of jansson's allocator, or bytes */
+};
+
+enum command_phase {
+    COMMAND_NONE,    /* the slot is free */
+    COMMAND_HELD,    /* was sent on an earlier connection; there is no room for its output */
+    COMMAND_QUERIED, /* command_query was sent */
+    COMMAND_SENT,    /* its token was */
+    COMMAND_RUNNING, /* it was accepted */
+};
+
+/* A command that is open, or held. */
+struct session_command {
+    enum command_phase phase;
+    int64_t row;
+    uint8_t token[16];
+    struct output_place noted; /* what the database knows */
+    struct output_file file;   /* fd -1 until there is something to write */
+    uint32_t acked[2];
+    bool may_skip[2];       /* the next chunk of the stream may leave some out */
+    uint64_t held_until_ms; /* wall time */
 };
 
 struct session {
@@ -31,6 +54,10 @@ struct session {
     struct machine machine; /* id, key and what the agent said of itself, once authenticated */
     unsigned enroll_refused;
     struct upload *uploads[SESSION_UPLOADS_MAX];
+    bool has_commands; /* the feature is common to both */
+    struct session_command commands[SESSION_COMMANDS_MAX];
+    uint64_t stored;   /* bytes of output of this machine's commands */
+    unsigned unsynced; /* chunks written and not acknowledged */
 
     struct session_output *first, **last;
     unsigned queued;
@@ -44,6 +71,14 @@ struct session {
 
 /* Queues `object`, whose reference is taken over; NULL ends the session as an internal failure. */
 void session_say(struct session *s, json_t *object);
+
+/* Queues an acknowledgement for the upload or command `id`. One that was not sent yet is replaced
+ * by its successor: they are cumulative. */
+void session_say_ack(struct session *s, const uint8_t id[16], json_t *object);
+
+/* Queues a binary frame. */
+void session_say_frame(struct session *s, enum frame_kind kind, const uint8_t id[16],
+                       const void *content, size_t length);
 
 /* Queues an `error`; ticket may be NULL, retry_after_ms 0 leaves it out. */
 void session_refuse(struct session *s, const char *code, const char *message, const uint8_t *ticket,
@@ -76,5 +111,30 @@ void session_bundle_begin(struct session *s, const struct message_bundle_begin *
 void session_bundle_abort(struct session *s, const struct message_bundle_abort *abort);
 void session_bundle_frame(struct session *s, const struct frame *frame);
 void session_bundle_drop_all(struct session *s);
+
+/*
+ * session_commands.c, for sessions in STAGE_APPROVED that have the feature. Begin: asks for what
+ * was sent on earlier connections, then sends tokens. Refresh: the database changed, or time
+ * passed.
+ */
+void session_commands_begin(struct session *s);
+void session_commands_refresh(struct session *s);
+void session_commands_tick(struct session *s);
+void session_command_message(struct session *s, enum message_type type,
+                             const struct message_command *m);
+
+/* The slot of `token`, or, with NULL, a free one; NULL if there is none. */
+struct session_command *session_command_find(struct session *s, const uint8_t *token);
+
+/* Ends the session because the database failed (-errno), or lacks a command (positive). */
+void session_commands_failed(struct session *s, int result);
+
+/*
+ * session_output.c: what commands write. Leave: the slot is free from now on. Drop all: all slots
+ * are; what was written is made durable and noted, so that it can be gone on with.
+ */
+void session_command_frame(struct session *s, const struct frame *frame);
+void session_command_leave(struct session_command *c);
+void session_commands_drop_all(struct session *s);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "log.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /* One script per step; user_version counts the steps done. */
 static const char schema_1[] =
@@ -43,6 +43,29 @@ static const char schema_1[] =
     "CREATE TABLE counters(name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL);"
     "INSERT INTO counters VALUES('ticket', 0);"
     "PRAGMA user_version = 1;";
+
+/* A token is kept once, however many machines it is for; a command is one token for one machine. */
+static const char schema_2[] =
+    "CREATE TABLE command_tokens("
+    " id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16), token BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE commands("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " machine BLOB NOT NULL CHECK(length(machine) = 32),"
+    " token BLOB NOT NULL CHECK(length(token) = 16),"
+    " state TEXT NOT NULL DEFAULT 'queued' CHECK(state IN"
+    "  ('queued', 'sent', 'running', 'refused', 'taken', 'answered')),"
+    " reason TEXT NOT NULL DEFAULT '', receipt TEXT,"
+    " held TEXT NOT NULL DEFAULT '', held_ms INTEGER NOT NULL DEFAULT 0,"
+    " wrong_receipt TEXT NOT NULL DEFAULT '',"
+    " pushed_ms INTEGER NOT NULL, sent_ms INTEGER, decided_ms INTEGER, ended_ms INTEGER,"
+    " stdout_chunks INTEGER NOT NULL DEFAULT 0, stderr_chunks INTEGER NOT NULL DEFAULT 0,"
+    " stored INTEGER NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX commands_unfinished ON commands(machine, token)"
+    " WHERE state IN ('queued', 'sent', 'running');"
+    "CREATE INDEX commands_queue ON commands(machine, state, id);"
+    "CREATE INDEX commands_token ON commands(token);"
+    "PRAGMA user_version = 2;";
 
 struct store {
     sqlite3 *db;
@@ -95,6 +118,8 @@ static int update_schema(struct store *store)
     }
     if (!result && version == 0)
         result = execute(store, schema_1);
+    if (!result && version < 2)
+        result = execute(store, schema_2);
     return store_end(store, result);
 }
 
