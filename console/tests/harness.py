@@ -101,6 +101,7 @@ class Console:
 
     def again(self, agent, **options):
         """A new connection of the same machine."""
+        options.setdefault("features", agent.features)
         a = self.agent(key=agent.key, **options)
         return a, a.authenticate()
 

@@ -82,13 +82,52 @@ class Bundle:
         return self.header(1, index) + self.chunks[index]
 
 
+def token_id(token):
+    return sha256(token)[:16].hex()
+
+
+def jws(header, payload, sign):
+    """Compact; `header` and `payload` are dictionaries or bytes."""
+    parts = [x if isinstance(x, bytes) else json.dumps(x, separators=(",", ":")).encode()
+             for x in (header, payload)]
+    text = ".".join(b64(x) for x in parts)
+    return text + "." + b64(sign(text.encode()))
+
+
+def command_token(number, size=0, **changes):
+    """What a signer makes; a console does not verify it, so the signature is noise."""
+    payload = {"typ": "cloister-command", "ver": 1, "jti": f"{number:032x}", "aud": ["group:all"],
+               "seq": number + 1, "nbf": 1790000000, "exp": 4000000000, "profile": "diagnostic",
+               "argv": ["/bin/echo", str(number), "x" * size]}
+    payload.update(changes)
+    return jws({"alg": "ES256", "kid": "test-1"}, payload, lambda text: os.urandom(64)).encode()
+
+
+def receipt(key, token, stdout=b"", stderr=b"", **changes):
+    """The receipt of a command that ran, unless `changes` say otherwise (None: left out)."""
+    payload = {"typ": "cloister-receipt", "ver": 1, "machine": key.id, "token": token_id(token),
+               "jti": "00" * 16, "kid": "test-1", "seq": 1, "profile": "diagnostic",
+               "decision": "run", "reason": "", "exit": 0, "limit": "",
+               "accepted_ms": 1790000000000, "started_ms": 1790000000001,
+               "ended_ms": 1790000000002}
+    for name, data in (("stdout", stdout), ("stderr", stderr)):
+        payload.update({name + "_bytes": len(data), name + "_sha256": sha256(data).hex(),
+                        name + "_dropped": 0})
+    signer = changes.pop("signer", key)
+    header = changes.pop("header", {"alg": "EdDSA", "kid": key.id})
+    payload.update(changes)
+    payload = {k: v for k, v in payload.items() if v is not None}
+    return jws(header, payload, signer.sign)
+
+
 class Agent:
     """One connection. Messages are received in order; everything has a deadline."""
 
     def __init__(self, port, ca, host="127.0.0.1", key=None, path="/agent",
                  subprotocols=("cloister.v1",), headers=(), connect=True, receive_buffer=None,
-                 timeout=10, tls12=False, tls_options=0):
+                 timeout=10, tls12=False, tls_options=0, features=()):
         self.host, self.key, self.timeout = host, key or Key(), timeout
+        self.features, self.tokens = list(features), []
         self.inbox = []
         self.socket = socket.socket(socket.AF_INET)
         if receive_buffer:
@@ -172,11 +211,32 @@ class Agent:
             return f
 
     def receive(self, kind=None):
+        """The next text message. Tokens that come before it wait for receive_token."""
         f = self.frame()
+        while f.opcode == Opcode.BINARY:
+            self.tokens.append(self.bytes_message(f))
+            f = self.frame()
         assert f.opcode == Opcode.TEXT, f
         message = json.loads(f.data)
         assert kind is None or message["type"] == kind, message
         return message
+
+    def bytes_message(self, f):
+        assert f.opcode == Opcode.BINARY and len(f.data) > 21, f
+        data = bytes(f.data)
+        return {"type": data[0], "token": data[1:17].hex(),
+                "index": struct.unpack("<I", data[17:21])[0], "content": data[21:]}
+
+    def receive_any(self):
+        """The next message of either kind, as a dictionary."""
+        f = self.frame()
+        return json.loads(f.data) if f.opcode == Opcode.TEXT else self.bytes_message(f)
+
+    def receive_token(self):
+        m = self.tokens.pop(0) if self.tokens else self.receive_any()
+        assert m["type"] == 16 and m["index"] == 0, m
+        assert token_id(m["content"]) == m["token"], "the id is not the token's"
+        return m["content"]
 
     def text(self, data):
         self.ws.send_text(data if isinstance(data, bytes) else data.encode())
@@ -203,6 +263,8 @@ class Agent:
         m = {"type": "authenticate", "protocol": 1, "public_key": b64(self.key.public),
              "machine_id": self.key.id, "host": self.host, "agent_version": "0.1.0",
              "boot_id": BOOT_ID, "signature": b64(self.proof(challenge))}
+        if self.features:
+            m["features"] = self.features
         m.update(changes)
         return m
 
@@ -235,6 +297,29 @@ class Agent:
             if answer["type"] != "chunk":
                 return answer
             acknowledged = answer["index"] + 1
+
+    def decide(self, token, reason="accepted", **members):
+        self.send({"type": "command_decision", "token": token_id(token),
+                   "accepted": reason in ("accepted", "revocation"), "reason": reason, **members})
+
+    def output(self, token, index, content, stream=0):
+        self.binary(bytes([17 + stream]) + bytes.fromhex(token_id(token)) +
+                    struct.pack("<I", index) + content)
+
+    def wait_for_ack(self, token, stdout=0, stderr=0):
+        """Receives acknowledgements until one covers so many chunks."""
+        while True:
+            m = self.receive("command_ack")
+            assert m["token"] == token_id(token), m
+            assert m["stdout"] <= stdout and m["stderr"] <= stderr, m
+            if (m["stdout"], m["stderr"]) == (stdout, stderr):
+                return
+
+    def answer(self, token, text=None, **changes):
+        """Sends the receipt and takes command_done."""
+        self.send({"type": "command_receipt", "token": token_id(token),
+                   "receipt": text or receipt(self.key, token, **changes)})
+        assert self.receive("command_done")["token"] == token_id(token)
 
     def expect_close(self):
         """Receives until the console closes; returns (code, reason)."""

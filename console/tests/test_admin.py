@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from harness import PROGRAM, Console, ConsoleTest, wait_for
 from peer import Bundle, Key
 
-COMMANDS = ("serve", "ca", "token", "machines", "approve", "revoke", "tickets", "ticket")
+COMMANDS = ("serve", "ca", "token", "machines", "approve", "revoke", "tickets", "ticket", "push",
+            "commands", "outputs", "receipts", "forget")
 
 
 def run(*args):
