@@ -302,6 +302,8 @@ static void take_receipt(struct session *s, struct session_command *c,
     finish(s, c, result);
 }
 
+/* Of a command that it accepted it says so when its record was lost: that is not sent again, since
+ * it may have run. */
 static void take_unknown(struct session *s, struct session_command *c)
 {
     struct queue_item item;
@@ -335,10 +337,10 @@ void session_command_message(struct session *s, enum message_type type,
         take_decision(s, c, m);
     else if (type == MESSAGE_COMMAND_RECEIPT)
         take_receipt(s, c, m);
-    else if (!queried)
-        session_violation(s, "order", "answers no command_query");
-    else if (type == MESSAGE_COMMAND_RUNNING)
+    else if (type == MESSAGE_COMMAND_UNKNOWN && (queried || c->phase == COMMAND_RUNNING))
+        take_unknown(s, c);
+    else if (type == MESSAGE_COMMAND_RUNNING && queried)
         take_running(s, c);
     else
-        take_unknown(s, c);
+        session_violation(s, "order", "answers no command_query");
 }

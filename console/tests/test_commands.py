@@ -383,6 +383,9 @@ class Output(CommandTest):
         self.query(token)
         self.agent.send({"type": "command_unknown", "token": token_id(token)})
         wait_for(lambda: self.command(token)["summary"] == "refused: lost")
+        token = self.started()
+        self.agent.send({"type": "command_unknown", "token": token_id(token)})
+        wait_for(lambda: self.command(token)["summary"] == "refused: lost")
 
     def test_a_query_is_answered_by_the_receipt(self):
         token = self.started()

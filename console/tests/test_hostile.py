@@ -153,7 +153,7 @@ class Text(HostileTest):
     def test_a_flood(self):
         agent = self.console.approved()
         m = json.dumps({"type": "bundle_abort", "ticket": "0" * 32}).encode()
-        for _ in range(150):
+        for _ in range(3000):
             agent.ws.send_text(m)
         agent.flush()
         self.assert_closed(agent, 1008, "flood")
