@@ -14,6 +14,8 @@
 #define LAST_RETRY_MS  60000
 #define NOT_YET_MS     3000  /* how often something that is awaited (an X server) is looked for */
 #define STEADY_MS      60000 /* serving so long makes up for earlier failures */
+/* A runner's: an hour of its command, an hour for undelivered output, and what comes between. */
+#define RUNNER_LIFE_MS (2 * 3600000 + 300000)
 
 static void set_reason(struct supervised *w, const char *why)
 {
@@ -144,7 +146,10 @@ uint64_t supervisor_tick(struct broker *b, uint64_t now)
             next = w->retry_at_ms;
         if (w->peer && !w->peer->condemned && w->peer->deadline_ms) {
             if (w->peer->deadline_ms <= now)
-                supervisor_kill(b, w, "it did not become ready in time");
+                supervisor_kill(b, w,
+                                w->peer->phase == IPC_PHASE_SERVE
+                                    ? "it has run for longer than any command may"
+                                    : "it did not become ready in time");
             else if (w->peer->deadline_ms < next)
                 next = w->peer->deadline_ms;
         }
@@ -312,9 +317,10 @@ void supervisor_serves(struct broker *b, struct peer *peer, const ipc_LockReport
 {
     struct supervised *w = supervisor_of_peer(b, peer);
     peer->phase = IPC_PHASE_SERVE;
-    peer->deadline_ms = 0;
     w->lock = *lock;
     w->since_ms = monotonic_ms();
+    /* One that hung would keep every later command waiting. */
+    peer->deadline_ms = w->kind == IPC_PEER_RUNNER ? w->since_ms + RUNNER_LIFE_MS : 0;
     w->reason[0] = '\0';
     if (lock->below_preferred[0])
         log_alert("%s runs below what its policy prefers: %s", w->name, lock->below_preferred);

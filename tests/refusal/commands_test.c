@@ -269,6 +269,19 @@ static void a_runner_that_dies(void **state)
     expect_lost(1, "not_started");
 }
 
+/* One that hangs does not keep all later commands waiting. */
+static void a_runner_that_hangs(void **state)
+{
+    (void)state;
+    serve_runner();
+    fetch();
+    struct peer *peer = w->b.workers[RUN_RUNNER].peer;
+    assert_true(peer->deadline_ms > monotonic_ms() + 7200000);
+    peer->deadline_ms = 1;
+    await_killed(RUN_RUNNER);
+    expect_lost(1, "runner_died");
+}
+
 /* Its process ends first: that is the runner's to notice, and the next waits for it. */
 static void a_process_that_ends(void **state)
 {
@@ -406,6 +419,7 @@ int main(void)
         IN_WORLD(refused_by_the_monitor),
         IN_WORLD(a_sandbox_that_cannot_be_built),
         IN_WORLD(a_runner_that_dies),
+        IN_WORLD(a_runner_that_hangs),
         IN_WORLD(a_process_that_ends),
         IN_WORLD(the_next_one_waits),
         IN_WORLD(a_runner_too_many_is_a_flood),
