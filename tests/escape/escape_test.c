@@ -25,7 +25,6 @@
 
 #define KIND "cmd-diagnostic"
 
-static const struct escape *const lists[] = {escapes_files, escapes_world};
 static const struct attack *const attacks[] = {attacks_calls, attacks_code};
 static char where[1024];
 
@@ -69,8 +68,8 @@ static void each_escape_works_outside(void **state)
     (void)state;
     int wrong = 0;
     int skipped = 0;
-    for (size_t l = 0; l < 2; l++)
-        for (const struct escape *escape = lists[l]; escape->name != NULL; escape++) {
+    for (size_t l = 0; l < ESCAPE_LISTS; l++)
+        for (const struct escape *escape = escape_lists[l]; escape->name != NULL; escape++) {
             int code = escape->control == ESCAPE_UNSURE ? 0 : run_outside(escape);
             skipped += code != 0 && skips(code);
             if (code == 0 || skips(code))
@@ -87,8 +86,8 @@ static int try_escapes(const char *how, bool (*leaves_out)(const char *name))
 {
     int wrong = 0;
     int tried = 0;
-    for (size_t l = 0; l < 2; l++)
-        for (const struct escape *escape = lists[l]; escape->name != NULL; escape++) {
+    for (size_t l = 0; l < ESCAPE_LISTS; l++)
+        for (const struct escape *escape = escape_lists[l]; escape->name != NULL; escape++) {
             if (leaves_out != NULL && leaves_out(escape->name))
                 continue;
             const char *words[] = {how, "escape", escape->name, where, NULL};

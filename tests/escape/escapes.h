@@ -36,15 +36,20 @@ struct escape {
     } control;
 };
 
-/* Two lists with a NULL name at the end: files and mounts; processes, sockets, rights. */
+/* Lists with a NULL name at the end, and all of them. */
+#define ESCAPE_LISTS 4
 extern const struct escape escapes_files[];
-extern const struct escape escapes_world[];
+extern const struct escape escapes_root[];
+extern const struct escape escapes_processes[];
+extern const struct escape escapes_rights[];
+extern const struct escape *const escape_lists[ESCAPE_LISTS];
 
-/* The escape of that name in either list, or NULL. */
+/* The escape of that name in any list, or NULL. */
 const struct escape *escape_find(const char *name);
 
-/* Whether what `fd` reads holds "SECRET": 0, or a negative errno. Closes it. */
+/* Whether what `fd`, or that file, reads holds "SECRET": 0, or a negative errno. Closes it. */
 int escape_read(int fd);
+int escape_read_path(const char *path);
 
 /* The target as one text for test_words.h, and back. Both return 0 or -1. */
 int escape_target_write(char *out, size_t capacity, const struct escape_target *target);
