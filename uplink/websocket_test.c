@@ -49,7 +49,8 @@ static void on_text(void *user, const char *text, size_t length)
 {
     (void)user;
     assert_true(length < sizeof wire.text);
-    memcpy(wire.text, text, length);
+    if (length > 0)
+        memcpy(wire.text, text, length);
     wire.text[length] = '\0';
 }
 

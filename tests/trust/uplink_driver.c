@@ -6,9 +6,12 @@
  *   uplink_driver --host NAME --port N --ca FILE [--address IP]... [--proxy] [--pin BASE64]
  * [--tls12]
  *                 [--connect-ms N] [--enroll TOKEN] [--upload FILE]... [--stay MS]
+ *                 [--commands FILE [--output BYTES[,BYTES]]]
  *
  * With --proxy, the addresses and --proxy-port are those of the proxy. Without --address the host
- * must be an address. Prints one line for each thing that happens, and at the end
+ * must be an address. With --commands it takes signed commands, and a vault and a runner are played
+ * (played_agent.h) whose command writes so many bytes. Prints one line for each thing that happens,
+ * and at the end
  *
  *   end REASON cpu_ms=N elapsed_ms=N DETAIL
  *
@@ -32,6 +35,7 @@
 #include "client.h"
 #include "dial.h"
 #include "encoding.h"
+#include "played_agent.h"
 #include "signer.h"
 
 #define UPLOADS_MAX 8
@@ -52,6 +56,7 @@ struct driver {
     struct signer signer;
     struct client *client;
     bool uploads_begun;
+    struct played_agent agent;
 };
 
 static int64_t clock_ms(clockid_t clock)
@@ -205,6 +210,13 @@ static const struct client_callbacks hooks = {on_sign, on_state, on_enrolled, on
 
 /* ---- the loop that uplink's main has ---- */
 
+static struct commands *commands_of(const struct driver *driver)
+{
+    struct session *session = client_session(driver->client);
+
+    return session ? session_commands(session) : NULL;
+}
+
 static void serve(struct driver *driver, struct fault *fault)
 {
     int64_t leave_ms = clock_ms(CLOCK_MONOTONIC) + driver->stay_ms;
@@ -220,6 +232,8 @@ static void serve(struct driver *driver, struct fault *fault)
         deadline = client_deadline_ms(driver->client);
         if (driver->stay_ms && now < leave_ms && leave_ms < deadline)
             deadline = leave_ms;
+        if (commands_of(driver) && played_agent_turn(&driver->agent, commands_of(driver), now))
+            deadline = now; /* and again */
         fflush(stdout);
         poll(&pollfd, 1, deadline == INT64_MAX ? -1 : deadline > now ? (int)(deadline - now) : 0);
     }
@@ -242,6 +256,11 @@ static void run(struct driver *driver, struct fault *fault)
     size_t used;
     int fd;
 
+    if (driver->agent.file) {
+        played_agent_load(&driver->agent);
+        config.session.agent = &played_agent_hooks;
+        config.session.agent_user = &driver->agent;
+    }
     tls_config.ca = ca;
     if (tls_setup(fault) == 0 && tls_context_new(&tls, &tls_config, fault) == 0 &&
         dial(&fd, driver->addresses, driver->address_count, driver->connect_ms, &used, fault) ==
@@ -295,6 +314,14 @@ static void option(struct driver *driver, int which, const char *value)
     case 's':
         driver->stay_ms = atoi(value);
         break;
+    case 'C':
+        driver->agent.file = value;
+        break;
+    case 'o':
+        driver->agent.bytes[OUTPUT_STDOUT] = (uint32_t)atoi(value);
+        if (strchr(value, ','))
+            driver->agent.bytes[OUTPUT_STDERR] = (uint32_t)atoi(strchr(value, ',') + 1);
+        break;
     default:
         die("unknown option");
     }
@@ -303,10 +330,13 @@ static void option(struct driver *driver, int which, const char *value)
 static void read_options(struct driver *driver, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"host", 1, NULL, 'h'},       {"port", 1, NULL, 'p'},   {"address", 1, NULL, 'a'},
-        {"proxy-port", 1, NULL, 'x'}, {"ca", 1, NULL, 'c'},     {"pin", 1, NULL, 'i'},
-        {"tls12", 0, NULL, '2'},      {"enroll", 1, NULL, 'e'}, {"connect-ms", 1, NULL, 'm'},
-        {"upload", 1, NULL, 'u'},     {"stay", 1, NULL, 's'},   {0},
+        {"host", 1, NULL, 'h'},       {"port", 1, NULL, 'p'},
+        {"address", 1, NULL, 'a'},    {"proxy-port", 1, NULL, 'x'},
+        {"ca", 1, NULL, 'c'},         {"pin", 1, NULL, 'i'},
+        {"tls12", 0, NULL, '2'},      {"enroll", 1, NULL, 'e'},
+        {"connect-ms", 1, NULL, 'm'}, {"upload", 1, NULL, 'u'},
+        {"stay", 1, NULL, 's'},       {"commands", 1, NULL, 'C'},
+        {"output", 1, NULL, 'o'},     {0},
     };
     const char *addresses[DIAL_ADDRESSES_MAX];
     int which;
