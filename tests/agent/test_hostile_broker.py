@@ -1,7 +1,8 @@
 """Local policy beats everything else, in the monitor, with the broker replaced by a hostile one.
 
 The real cloisterd starts tests/agent/hostile_broker.c in place of cloister-broker. It asks for what
-the configuration does not allow. Nothing of it is started.
+the configuration does not allow, and feeds a runner that the monitor did start with orders that are
+forged, changed, replayed or meant for another. Nothing of it is carried out.
 """
 import hashlib
 import os
@@ -14,6 +15,7 @@ from agent import BIN, Agent, wait_for
 
 HERE = os.path.join(BIN, "../test/agent")
 OFF, TOO_HIGH, NOT_LISTED, NO_RUNNER = 2, 12, 13, 14  # enum monitor_reason
+EXIT_PROTOCOL = 75                                    # enum worker_exit
 
 
 def command_hash(*argv):
@@ -82,6 +84,27 @@ class HostileBroker(unittest.TestCase):
                 self.assertNotIn("FAILED", agent.log())
                 self.assertEqual(agent.stop(), 0)
                 self.assertEqual(agent.processes(), {})
+
+    def test_a_runner_carries_out_its_own_order_alone(self):
+        log = self.run_all("/orders", vault=True)
+        lines = re.findall(r"^(?:<\d>)?([^:\n]+): exit (-?\d+), chunks (\d+), finished (\d+), status (\d+)$",
+                           log, re.M)
+        results = {}
+        for what, *numbers in lines:
+            results.setdefault(what, []).append(tuple(map(int, numbers)))
+        refused = [(EXIT_PROTOCOL, 0, 0, 0)]
+        self.assertEqual(results.pop("a forged tag"), refused * 6)
+        # That it can be done at all; and not again, neither by the next nor by itself.
+        self.assertEqual(results.pop("the order that is its own"), [(0, 1, 1, 0)])
+        self.assertEqual(results.pop("the same twice, to one")[0][0], EXIT_PROTOCOL)
+        self.assertEqual(results, {what: refused for what in (
+            "a changed slot", "a changed profile", "a changed digest", "a changed program",
+            "another slot's order", "an earlier generation's order", "another command's order",
+            "another profile's order", "an order for what was not asked for", "a shortened order",
+            "no tag", "the same once more, to the next")})
+        self.assertLessEqual(log.count("output: it was run"), 2)  # its own, and the one given twice
+        self.assertNotIn("output: another", log)
+        self.assertEqual(log.count("it is not carried out"), 18)
 
 
 if __name__ == "__main__":
