@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,7 +21,9 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "identity.h"
 #include "launch.h"
+#include "monitor_protocol.h"
 #include "policy.h"
 
 #define DEADLINE_MS 20000
@@ -131,15 +134,23 @@ static void spawn(struct launched_pair *pair, struct launched *process, const ch
     check_launched(process, link[0]);
 }
 
+uid_t launched_person(void)
+{
+    const struct passwd *entry;
+    setpwent();
+    while ((entry = getpwent()) && !identity_fits(POLICY_SESSION, entry->pw_uid, entry->pw_gid))
+        ;
+    endpwent();
+    return entry ? entry->pw_uid : 0;
+}
+
 void launched_command(struct launched_pair *pair)
 {
     static const char *const kinds[] = {"", "cmd-diagnostic", "cmd-user", "cmd-admin"};
-    uint32_t profile = pair->grant.profile;
-    spawn(pair, &pair->command, kinds[profile],
-          profile == 3   ? 0
-          : profile == 2 ? 1000
-                         : COMMAND_UID,
-          pair->link[1], -1);
+    uint32_t uid = pair->grant.profile == MONITOR_PROFILE_DIAGNOSTIC ? COMMAND_UID
+                   : pair->grant.profile == MONITOR_PROFILE_USER     ? launched_person()
+                                                                     : 0;
+    spawn(pair, &pair->command, kinds[pair->grant.profile], uid, pair->link[1], -1);
     close(pair->link[1]);
     pair->link[1] = -1;
 }

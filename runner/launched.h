@@ -41,6 +41,9 @@ void launched_prepare(struct launched_pair *pair, struct order *order);
 /* Kills what runs and removes the folder. */
 void launched_remove(struct launched_pair *pair);
 
+/* A person's account on this machine, whose group is of the same number; 0 if there is none. */
+uid_t launched_person(void);
+
 /* Starts the process of the profile's command in its sandbox, at the link's other end. */
 void launched_command(struct launched_pair *pair);
 

@@ -2,6 +2,7 @@
  * The shipped cloister-runner and cloister-command in their sandboxes, over a real channel.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -355,10 +356,55 @@ static void test_double_fork(void **state)
 static void test_fork_bomb(void **state)
 {
     (void)state;
-    struct order order = shell("b() { b | b & }; b; sleep 60");
+    /* Its control group bounds it otherwise, which the monitor makes. */
+    struct order order = shell("ulimit -p 64; b() { b | b & }; b; while :; do sleep 60; done");
     order.time_ms = 300;
     played_run(&played, &order);
     assert_int_equal(played.finished.limit, ipc_CommandLimit_LIMIT_TIME);
+}
+
+/* ---------------------------------------------------------------- the other profiles */
+
+static void run_as(uint32_t profile, const char *text)
+{
+    struct order order = shell(text);
+    order.profile = profile;
+    played_run(&played, &order);
+}
+
+/*
+ * In the user's place, with what that user has; but without more rights, groups, or other
+ * processes: the helper is not even seen.
+ */
+static void test_user(void **state)
+{
+    (void)state;
+    char wanted[512];
+    uid_t uid = launched_person();
+    const struct passwd *user = getpwuid(uid);
+    if (uid == 0)
+        skip();
+    run_as(2, "id -u; id -G; echo $USER $LOGNAME $SHELL $HOME; pwd; echo $PPID; p=$(ps -e -o "
+              "comm=); echo $p;"
+              "grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; unshare -U true;"
+              "ls /proc/self/fd | wc -l");
+    played_exited(&played, 0);
+    bool home = access(user->pw_dir, X_OK) == 0;
+    snprintf(wanted, sizeof wanted,
+             "%u\n%u\n%s %s %s %s\n%s\n1\nsh ps\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n"
+             "Seccomp:\t2\n4\n",
+             uid, user->pw_gid, user->pw_name, user->pw_name, user->pw_shell, user->pw_dir,
+             home ? user->pw_dir : "/");
+    played_wrote(&played, STREAM_OUT, wanted);
+}
+
+static void test_admin(void **state)
+{
+    (void)state;
+    run_as(3, "id -u; echo $USER $HOME; pwd; echo $PPID; test -w /etc/passwd && echo writes;"
+              "p=$(ps -e -o comm=); echo $p");
+    played_exited(&played, 0);
+    played_wrote(&played, STREAM_OUT, "0\nroot /root\n/\n1\nwrites\ncloister-comman sh ps\n");
 }
 
 int main(void)
@@ -392,6 +438,8 @@ int main(void)
         cmocka_unit_test_teardown(test_output_limit_of_nothing, tear_down),
         cmocka_unit_test_teardown(test_double_fork, tear_down),
         cmocka_unit_test_teardown(test_fork_bomb, tear_down),
+        cmocka_unit_test_teardown(test_user, tear_down),
+        cmocka_unit_test_teardown(test_admin, tear_down),
     };
     if (geteuid() != 0)
         return 77; /* namespaces and accounts */

@@ -35,12 +35,14 @@ static bool take_line(char line[SHEBANG_MAX], const uint8_t *script, size_t leng
     size_t looked = length < SHEBANG_MAX ? length : SHEBANG_MAX;
     const uint8_t *newline = memchr(script, '\n', looked);
     size_t n = newline ? (size_t)(newline - script) : looked < LAST ? looked : LAST;
+    bool ends = newline || n == LAST; /* the line, rather than the script */
     bool cut = !newline && looked > LAST && script[LAST] != '\0' && !is_blank((char)script[LAST]);
-    while ((newline || n == LAST) && n > 2 && is_blank((char)script[n - 1]))
-        n--;
-    memcpy(line, script + 2, n - 2);
-    line[n - 2] = '\0';
-    return cut && *skip_word(skip_blanks(line)) == '\0' && n == LAST && strlen(line) == n - 2;
+    size_t end = n;
+    while (ends && end > 2 && is_blank((char)script[end - 1]))
+        end--;
+    memcpy(line, script + 2, end - 2);
+    line[end - 2] = '\0';
+    return cut && end == n && strlen(line) == n - 2 && *skip_word(skip_blanks(line)) == '\0';
 }
 
 int shebang_read(struct shebang *out, const uint8_t *script, size_t length)

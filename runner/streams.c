@@ -16,19 +16,23 @@ void streams_begin(struct streams *streams, uint8_t *memory, uint64_t limit)
 
 /* ---------------------------------------------------------------- reading */
 
-static bool wants_slot(const struct stream *stream)
-{
-    return !stream->closed && !stream->open;
-}
-
-/* Takes a free slot, but not the last one if the other stream has yet to get its own. */
-static uint8_t *take_slot(struct streams *streams, const struct stream *stream)
+/* Takes a free slot, but not the last one from a stream that has none. */
+static uint8_t *take_slot(struct streams *streams, struct stream *stream)
 {
     const struct stream *other = &streams->stream[stream == &streams->stream[STREAM_OUT]];
-    size_t kept_back = (streams->ended ? 0 : STREAMS_SPARE) + (wants_slot(other) ? 1 : 0);
+    size_t kept_back = streams->ended ? 0 : STREAMS_SPARE;
+    if (!other->closed && other->slots == 0)
+        kept_back++;
     if (streams->free_count <= kept_back)
         return NULL;
+    stream->slots++;
     return streams->free_slots[--streams->free_count];
+}
+
+static void give_slot(struct streams *streams, struct stream *stream, uint8_t *slot)
+{
+    stream->slots--;
+    streams->free_slots[streams->free_count++] = slot;
 }
 
 size_t streams_room(struct streams *streams, enum stream_name name, uint8_t **at)
@@ -83,7 +87,7 @@ void streams_close(struct streams *streams, enum stream_name name)
     if (stream->used > 0)
         close_chunk(streams, name);
     if (stream->open)
-        streams->free_slots[streams->free_count++] = stream->open;
+        give_slot(streams, stream, stream->open);
     stream->open = NULL;
     stream->closed = true;
 }
@@ -100,7 +104,7 @@ static void free_chunk(struct streams *streams, size_t i)
     struct chunk *chunk = &streams->chunks[i];
     size_t behind = --streams->chunk_count - i;
     /* The memory is the caller's, and was writable when it came. */
-    streams->free_slots[streams->free_count++] = (uint8_t *)(uintptr_t)chunk->bytes;
+    give_slot(streams, &streams->stream[chunk->stream], (uint8_t *)(uintptr_t)chunk->bytes);
     memmove(chunk, chunk + 1, behind * sizeof *chunk);
 }
 

@@ -10,8 +10,8 @@
  *
  * At most STREAMS_WINDOW chunks are under way. When one is refused nothing more is sent until
  * streams_resume. What is not taken occupies a slot; when all are, streams_room says that there is
- * no room, and the command waits in its write(2). A stream that is still open always finds a slot
- * of its own, so that a flood on one does not silence the other.
+ * no room, and the command waits in its write(2). One slot is kept free for a stream that has none,
+ * so that a flood on one does not silence the other.
  *
  * Both streams together keep at most the limit; what is read beyond it is counted and thrown away.
  *
@@ -51,6 +51,7 @@ struct chunk {
 };
 
 struct stream {
+    size_t slots;  /* that it has, with chunks that are not taken */
     uint8_t *open; /* the slot that is being filled, or NULL */
     uint32_t used; /* bytes in it */
     int64_t since; /* when the first of them came */
