@@ -134,11 +134,15 @@ static bool is_uri(const char *name)
 
 static bool load_providers(const struct key_source *source)
 {
+    /* They stay for as long as the process lives, and something must hold them. */
+    static OSSL_PROVIDER *held[1 + KEY_PROVIDERS_MAX];
     const char *why, *name = "default";
-    bool loaded = OSSL_PROVIDER_load(NULL, name) != NULL;
+    held[0] = OSSL_PROVIDER_load(NULL, name);
+    bool loaded = held[0] != NULL;
     for (unsigned i = 0; loaded && i < source->providers_count; i++) {
         name = source->providers[i];
-        loaded = OSSL_PROVIDER_load(NULL, name) != NULL;
+        held[i + 1] = OSSL_PROVIDER_load(NULL, name);
+        loaded = held[i + 1] != NULL;
     }
     if (loaded)
         return true;
