@@ -210,8 +210,8 @@ static void ordinary_work_goes_on(void **state)
 {
     (void)state;
     static const char *const tasks[] = {
-        "who",  "files",  "scratch", "processes", "links",
-        "bash", "python", "perl",    "net",       "clone3 is unknown"};
+        "who",    "files", "scratch", "processes",        "links", "dash", "bash",
+        "python", "perl",  "net",     "clone3 is unknown"};
     int wrong = 0;
     for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
         const char *words[] = {"closed", "task", tasks[i], NULL};

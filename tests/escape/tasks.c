@@ -112,6 +112,7 @@ static const struct {
     {"stop child", stop_child, NULL},
     {"clone3 is unknown", clone3_is_unknown, NULL},
     {"who", NULL, "id; cd /; umask; echo $$ $PPID"},
+    {"dash", NULL, "ulimit -p 60; ulimit -p; ulimit -a"},
     {"files", NULL,
      "ls -l / /etc /dev /sys/class/net >/dev/null; df >/dev/null; cat /etc/os-release | grep -q "
      "^ID="},
@@ -125,7 +126,8 @@ static const struct {
     {"links", NULL, "echo text | cat /dev/stdin >/dev/null; ls -l /dev/fd/ /dev/stdin"},
     {"bash", NULL,
      "exec /bin/bash -ec 'cat <(echo one) <(echo two); read -r a b <<<\"1 2\"; test $b = 2; "
-     "ulimit -a >/dev/null; ulimit -n 100; test $(ulimit -n) = 100; trap : TERM; kill $$; coproc "
+     "ulimit -a >/dev/null; ulimit -n 100; test $(ulimit -n) = 100; ulimit -u 60; test $(ulimit "
+     "-u) = 60; trap : TERM; kill $$; coproc "
      "cat; kill $COPROC_PID'"},
     {"python", NULL,
      "exec /usr/bin/python3 -c '\n"
