@@ -49,6 +49,9 @@ enum policy_right {
     POLICY_REMOVE = 1 << 5,               /* unlink files */
     POLICY_CREATE = 1 << 8,               /* make regular files, and rename within a folder */
     POLICY_SOCKETS = 1 << 9,              /* bind sockets */
+    POLICY_PIPES = 1 << 10,               /* make FIFOs */
+    POLICY_LINKS = 1 << 12,               /* make symbolic links */
+    POLICY_MOVES = 1 << 13,               /* rename and link from one folder into another */
 };
 
 /* What of them a file, a device or a socket can have; the kernel refuses a rule with more. */

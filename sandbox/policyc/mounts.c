@@ -80,7 +80,8 @@ static bool read_rights(struct line *line, uint32_t *rights)
         uint32_t right = right_named(name);
         if (right == 0 || right == POLICY_EXECUTE) {
             complain(line->document, line->place,
-                     "unknown right \"%s\": read, write, create, remove, sockets, directories",
+                     "unknown right \"%s\": read, write, create, remove, sockets, directories, "
+                     "links, pipes, moves",
                      name);
             free(list);
             return false;
@@ -114,7 +115,8 @@ static bool read_options(struct line *line, struct mount_entry *entry)
         } else if (strcmp(option, "size") == 0 && entry->mount.kind == POLICY_MOUNT_TMPFS) {
             if (!read_size(line, &entry->mount.size))
                 return false;
-        } else if (strcmp(option, "rights") == 0 && entry->mount.kind == POLICY_MOUNT_WRITE) {
+        } else if (strcmp(option, "rights") == 0 && (entry->mount.kind == POLICY_MOUNT_WRITE ||
+                                                     entry->mount.kind == POLICY_MOUNT_TMPFS)) {
             if (!read_rights(line, &entry->mount.rights))
                 return false;
         } else {

@@ -134,6 +134,8 @@ static const struct refusal {
     {"mount tmpfs /tmp size 1 # scratch space", "in K or M"},
     {"mount write /var rights all # everything", "unknown right \"all\""},
     {"mount write /var rights execute # run it", "unknown right \"execute\""},
+    {"mount tmpfs /tmp size 1M rights execute # run it", "unknown right \"execute\""},
+    {"mount dir /var rights write # for logs", "unexpected \"rights\""},
     {"mount proc", "is mounted at"},
     {"mount file /proc/cpuinfo", "lies within the mount /proc"},
     {"limit nofiles 3", "unknown limit \"nofiles\""},
@@ -277,6 +279,7 @@ static const char sample[] =
     "mount write ${state} at /state stays rights read,write # its keys live here\n"
     "mount write /srv # cases of customers\n"
     "mount tmpfs /tmp size 8M # the engine unpacks there\n"
+    "mount tmpfs /own size 1K rights read,links,pipes,moves # its links\n"
     "mount file /etc/hosts optional\n"
     "share pid # it compares process ids\n"
     "descriptor spool # the journal's segments\n"
@@ -312,6 +315,9 @@ static const char table[] =
     "    {POLICY_MOUNT_TMPFS, POLICY_BASE_NONE, NULL, "
     "POLICY_BASE_NONE, \"/tmp\", "
     "8388608, 00, 0xe, 0x41be, 0},\n"
+    "    {POLICY_MOUNT_TMPFS, POLICY_BASE_NONE, NULL, "
+    "POLICY_BASE_NONE, \"/own\", "
+    "1024, 00, 0xe, 0x340c, 0},\n"
     "    {POLICY_MOUNT_FILE, POLICY_BASE_NONE, \"/etc/hosts\", "
     "POLICY_BASE_NONE, \"/etc/hosts\", "
     "0, 0100000, 0xf, 0x4, 1},\n"
@@ -345,7 +351,7 @@ static const char table[] =
     "    .cpu_percent = 50,\n"
     "    .memlock = UINT64_C(1048576),\n"
     "    .mounts = mounts,\n"
-    "    .mount_count = 9,\n"
+    "    .mount_count = 10,\n"
     "    .limits = limits,\n"
     "    .limit_count = 1,\n"
     "    .descriptors = descriptors,\n"
@@ -521,7 +527,7 @@ static void lists_the_reasons(void **state)
     write_text(policy, HEAD, sample);
     assert_int_equal(compile("reasons", said, sizeof(said)), 0);
     read_output(text, sizeof(text));
-    assert_non_null(strstr(text, "| sample.policy:16 | `share pid` | it compares process ids |"));
+    assert_non_null(strstr(text, "| sample.policy:17 | `share pid` | it compares process ids |"));
 }
 
 static int setup(void **state)

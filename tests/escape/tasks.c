@@ -118,7 +118,8 @@ static const struct {
      "^ID="},
     {"scratch", NULL,
      "cd /tmp; echo text >a; cp a b; mkdir c; mv b c/d; cmp a c/d; sort a | uniq -c; "
-     "mktemp; rm -r a c; test \"$(stat -c %a /tmp)\" = 700"},
+     "mktemp; ln -s a l; test -L l; mkfifo f; cat f >g & echo x >f; wait; cat g; "
+     "mkdir e; mv c/d e/; ln e/d h; rm -r a c e f g h l; test \"$(stat -c %a /tmp)\" = 700"},
     {"processes", NULL,
      "export PATH=/usr/bin:/usr/sbin:/bin:/sbin; "
      "ps -ef | grep -q 'ps -ef'; uptime; free; nproc; uname -a; timeout 5 sleep 0.01; "
