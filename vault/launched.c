@@ -56,6 +56,20 @@ void launched_remove(struct launched *vault)
     assert_int_equal(system(command), 0);
 }
 
+void launched_stamp(struct launched *vault, const struct command_keys *table)
+{
+    char path[128], command[1024];
+    snprintf(path, sizeof path, "%s/keys", vault->home);
+    FILE *file = fopen(path, "wb");
+    assert_true(file && fwrite(table, sizeof *table, 1, file) == 1 && fclose(file) == 0);
+    snprintf(command, sizeof command,
+             "objcopy --update-section " COMMAND_KEYS_SECTION "=%s %s %s/stamped && "
+             "chmod 755 %s %s/stamped",
+             path, vault->program, vault->home, vault->home, vault->home);
+    assert_int_equal(system(command), 0);
+    snprintf(vault->program, sizeof vault->program, "%s/stamped", vault->home);
+}
+
 /* ---------------------------------------------------------------- in the child */
 
 static void need(int good)
@@ -124,6 +138,7 @@ static void spawn(struct launched *vault, const char *socket)
     int life[2], log[2], link[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
     assert_true(pipe2(life, O_CLOEXEC) == 0 && pipe2(log, O_CLOEXEC) == 0 && null >= 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
+    assert_true(fcntl(log[0], F_SETPIPE_SZ, 1 << 20) > 0); /* nobody reads it unless a test fails */
     struct clone_args args = {.flags = vault_policy.namespaces, .exit_signal = SIGCHLD};
     vault->pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
     assert_true(vault->pid >= 0);
@@ -172,6 +187,8 @@ static void welcome(struct launched *vault, const char *disk)
     snprintf(config->disk.value, sizeof config->disk.value, "%s", disk ? disk : "");
     config->board.state = ipc_IDENTIFIER_ABSENT;
     snprintf(config->console_host, sizeof config->console_host, "%s", LAUNCHED_CONSOLE);
+    config->groups_count = 1;
+    snprintf(config->groups[0], sizeof config->groups[0], "desks");
     assert_int_equal(
         channel_send(vault->channel, IPC_WELCOME, hello.envelope.request, &answer, NULL, 0),
         CHANNEL_OK);
@@ -185,6 +202,7 @@ void launched_start(struct launched *vault, const char *disk)
     struct message message;
     ipc_Ready ready;
     vault->event_count = 0;
+    vault->wanted = false;
     vault->request = 0;
     vault->wake = eventfd(0, EFD_CLOEXEC);
     snprintf(socket, sizeof socket, "%s/c%u", vault->home, started++);
@@ -241,25 +259,55 @@ static void keep_event(struct launched *vault, const struct message *message)
     assert_int_equal(envelope_decode(&message->envelope, event), ENVELOPE_OK);
 }
 
-uint16_t launched_ask(struct launched *vault, uint16_t number, uint32_t uid, const void *request,
-                      void *answer, ipc_Refused *refused)
+static void keep_wanted(struct launched *vault, const struct message *message)
+{
+    assert_false(vault->wanted);
+    assert_int_equal(envelope_decode(&message->envelope, &vault->runner), ENVELOPE_OK);
+    vault->wanted = true;
+}
+
+/* What the vault says by itself is kept, until the answer comes. */
+static void receive_answer(struct launched *vault, struct message *message)
+{
+    for (;;) {
+        receive(vault, message);
+        if (message->envelope.number == IPC_VAULT_EVENT)
+            keep_event(vault, message);
+        else if (message->envelope.number == IPC_RUNNER_WANTED)
+            keep_wanted(vault, message);
+        else
+            return;
+        message_free(message);
+    }
+}
+
+uint16_t launched_ask_with(struct launched *vault, uint16_t number, uint32_t uid,
+                           const void *request, const void *blob, size_t blob_length, void *answer,
+                           ipc_Refused *refused)
 {
     struct message message;
-    assert_int_equal(
-        channel_send_stamped(vault->channel, number, ++vault->request, 0, uid, request, NULL, 0),
-        CHANNEL_OK);
-    for (;;) {
-        receive(vault, &message);
-        if (message.envelope.number != IPC_VAULT_EVENT)
-            break;
-        keep_event(vault, &message);
-        message_free(&message);
-    }
+    assert_int_equal(channel_send_stamped(vault->channel, number, ++vault->request, 0, uid, request,
+                                          blob, blob_length),
+                     CHANNEL_OK);
+    receive_answer(vault, &message);
     uint16_t type = message.envelope.number;
     assert_int_equal(message.envelope.request, vault->request);
     assert_int_equal(
         envelope_decode(&message.envelope, type == IPC_REFUSED ? (void *)refused : answer),
         ENVELOPE_OK);
+    vault->blob_length = message.envelope.blob_length;
+    memcpy(vault->blob, message.envelope.blob, vault->blob_length);
     message_free(&message);
     return type;
+}
+
+uint16_t launched_ask(struct launched *vault, uint16_t number, uint32_t uid, const void *request,
+                      void *answer, ipc_Refused *refused)
+{
+    return launched_ask_with(vault, number, uid, request, NULL, 0, answer, refused);
+}
+
+void launched_tell(struct launched *vault, uint16_t number, const void *body)
+{
+    assert_int_equal(channel_send(vault->channel, number, 0, body, NULL, 0), CHANNEL_OK);
 }

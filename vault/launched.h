@@ -10,6 +10,7 @@
 
 #include "channel.h"
 #include "cloister.pb.h"
+#include "command_keys.h"
 #include "grant.h"
 
 #define LAUNCHED_UID     64200
@@ -25,6 +26,10 @@ struct launched {
     struct channel *channel;
     uint32_t request;
     ipc_LockReport lock;
+    bool wanted; /* a runner was, since the start or the last time that this was cleared */
+    ipc_RunnerWanted runner;
+    size_t blob_length; /* of the last answer */
+    uint8_t blob[262144];
     size_t event_count;
     ipc_VaultEvent events[LAUNCHED_EVENTS]; /* since the start or the last launched_forget */
 };
@@ -46,6 +51,19 @@ void launched_stop(struct launched *vault);
 
 /* Kills it. */
 void launched_kill(struct launched *vault);
+
+/* Uses a copy of the shipped program in which these keys are stamped, from the next start on. */
+void launched_stamp(struct launched *vault, const struct command_keys *table);
+
+/* Sends a notification, as the broker does. */
+void launched_tell(struct launched *vault, uint16_t number, const void *body);
+
+/*
+ * As launched_ask, with a blob; the answer's is in vault->blob.
+ */
+uint16_t launched_ask_with(struct launched *vault, uint16_t number, uint32_t uid,
+                           const void *request, const void *blob, size_t blob_length, void *answer,
+                           ipc_Refused *refused);
 
 /*
  * Sends a request with this stamp and waits for its answer, decoded into `answer`. Returns the
