@@ -25,7 +25,8 @@
 
 static struct {
     char text[2048], word[32];
-    unsigned status, offered, queried, binaries;
+    unsigned status, offered, queried, chunks, outputs;
+    size_t queued;
 } seen;
 
 static struct session *session;
@@ -42,22 +43,29 @@ static int on_send_text(void *user, const char *text, size_t length)
 static int on_send_binary(void *user, const void *bytes, size_t length)
 {
     (void)user;
-    (void)bytes;
-    (void)length;
-    seen.binaries++;
+    seen.chunks += *(const uint8_t *)bytes == WIRE_KIND_CHUNK;
+    seen.outputs += *(const uint8_t *)bytes == WIRE_KIND_STDOUT;
+    seen.queued += length;
     return 0;
 }
 
 static size_t on_queued(void *user)
 {
     (void)user;
-    return 0;
+    return seen.queued;
 }
 
+/* The ticket program hands in one chunk after the other. */
 static void on_news(void *user, const struct upload_news *news)
 {
+    static const uint8_t chunk[WIRE_CHUNK_SIZE];
+
     (void)user;
-    (void)news;
+    if (news->event == UPLOAD_READY || news->event == UPLOAD_TAKEN)
+        assert_int_equal(uploads_chunk(session_uploads(session), 1,
+                                       news->index + (news->event == UPLOAD_TAKEN), chunk,
+                                       sizeof chunk, 0),
+                         0);
 }
 
 static void on_close(void *user, uint16_t status, const char *word)
@@ -292,6 +300,50 @@ static void forgets_commands_with_the_approval(void **state)
     assert_int_equal(seen.queried, 1);
 }
 
+#define TICKET "\"ticket\":\"00000000000000000000000000000000\""
+
+static void begin_bundle(void)
+{
+    static const uint8_t digests[40 * WIRE_DIGEST_SIZE];
+    const struct wire_bundle bundle = {
+        .size = 40 * WIRE_CHUNK_SIZE, .chunks = 40, .recipient_count = 1, .recipients = {"age1x"}};
+
+    assert_int_equal(uploads_offer(session_uploads(session), 1, &bundle, digests), 0);
+    assert_int_equal(uploads_begin(session_uploads(session), 1, 0), 0);
+    assert_true(say("{\"type\":\"bundle_ready\"," TICKET ",\"have\":0}"));
+}
+
+static void begin_output(void)
+{
+    static const uint8_t chunk[WIRE_OUTPUT_MAX];
+    uint8_t digest[EVP_MAX_MD_SIZE];
+
+    assert_true(send_frame(WIRE_KIND_TOKEN));
+    commands_decided(session_commands(session), COMMANDS_ACCEPTED, "accepted", NULL, 0, 0);
+    EVP_Digest("header.payload.signature", 24, digest, NULL, EVP_sha256(), NULL);
+    for (uint32_t i = 0; i < WIRE_OUTPUT_WINDOW; i++)
+        commands_chunk(session_commands(session), i + 1, digest, OUTPUT_STDOUT, i, chunk,
+                       sizeof chunk, 0);
+}
+
+/* A slow network carries both, whichever of them began. */
+static void lets_bundles_and_output_take_turns(void **state)
+{
+    (void)state;
+    sign_in(true, "{\"type\":\"welcome\",\"state\":\"approved\",\"heartbeat_ms\":45000,"
+                  "\"chunk_window\":64,\"max_bundle_bytes\":536870912,\"time_ms\":1}");
+    seen.queued = 2 * UPLOAD_QUEUE_MAX;
+    begin_bundle();
+    begin_output();
+    assert_int_equal(seen.chunks + seen.outputs, 0);
+    for (int i = 0; i < 24; i++) {
+        seen.queued = UPLOAD_QUEUE_MAX - WIRE_CHUNK_SIZE / 2; /* room for one */
+        assert_true(session_tick(session, 0, &fault));
+    }
+    assert_int_equal(seen.chunks, 12);
+    assert_int_equal(seen.outputs, 12);
+}
+
 #define unit(name)         cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define unit_without(name) cmocka_unit_test_setup_teardown(name, set_up_without, tear_down)
 
@@ -309,6 +361,7 @@ int main(void)
         unit(refuses_a_query_without_approval),
         unit(refuses_what_no_command_expects),
         unit(forgets_commands_with_the_approval),
+        unit(lets_bundles_and_output_take_turns),
     };
 
     return wire_setup() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
