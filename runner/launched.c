@@ -240,6 +240,8 @@ static void end_process(struct launched *process)
 void launched_remove(struct launched_pair *pair)
 {
     char command[128];
+    if (pair->home[0] == '\0')
+        return;
     end_process(&pair->runner);
     end_process(&pair->command);
     pair->channel = channel_free(pair->channel);
@@ -249,6 +251,7 @@ void launched_remove(struct launched_pair *pair)
     close(pair->wake);
     snprintf(command, sizeof command, "rm -r %s", pair->home);
     assert_int_equal(system(command), 0);
+    pair->home[0] = '\0';
 }
 
 /* ---------------------------------------------------------------- talking */

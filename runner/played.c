@@ -155,8 +155,10 @@ void played_run(struct played *played, struct order *order)
 void played_end(struct played *played)
 {
     launched_remove(&played->pair);
-    for (int i = 0; i < STREAMS; i++)
+    for (int i = 0; i < STREAMS; i++) {
         free(played->bytes[i]);
+        played->bytes[i] = NULL;
+    }
 }
 
 void played_exited(const struct played *played, uint32_t status)

@@ -110,7 +110,7 @@ static void free_chunk(struct streams *streams, size_t i)
 
 static bool can_send(const struct streams *streams)
 {
-    return streams->sending && streams->under_way + streams->stale < STREAMS_WINDOW;
+    return streams->sending && streams->under_way + streams->stale_count < STREAMS_WINDOW;
 }
 
 static struct chunk *first_unsent(struct streams *streams)
@@ -169,19 +169,34 @@ static size_t chunk_of(const struct streams *streams, uint32_t request)
     return request == 0 ? streams->chunk_count : i;
 }
 
-static bool was_stale(struct streams *streams)
+/* Whether that one was unanswered from before; it is now. */
+static bool was_stale(struct streams *streams, uint32_t request)
 {
-    if (streams->stale == 0)
-        return false;
-    streams->stale--;
-    return true;
+    for (size_t i = 0; i < streams->stale_count; i++)
+        if (streams->stale[i] == request) {
+            streams->stale[i] = streams->stale[--streams->stale_count];
+            return true;
+        }
+    return false;
+}
+
+/* What is under way is so no more; its answers are still to come. */
+static void recall(struct streams *streams)
+{
+    for (size_t i = 0; i < streams->chunk_count; i++) {
+        struct chunk *chunk = &streams->chunks[i];
+        if (chunk->request != 0)
+            streams->stale[streams->stale_count++] = chunk->request;
+        chunk->request = 0;
+    }
+    streams->under_way = 0;
 }
 
 bool streams_taken(struct streams *streams, uint32_t request)
 {
     size_t i = chunk_of(streams, request);
     if (i == streams->chunk_count)
-        return was_stale(streams);
+        return was_stale(streams, request);
     streams->under_way--;
     free_chunk(streams, i);
     return true;
@@ -191,7 +206,7 @@ bool streams_refused(struct streams *streams, uint32_t request)
 {
     size_t i = chunk_of(streams, request);
     if (i == streams->chunk_count)
-        return was_stale(streams);
+        return was_stale(streams, request);
     streams->under_way--;
     streams->chunks[i].request = 0;
     streams->sending = false;
@@ -201,14 +216,12 @@ bool streams_refused(struct streams *streams, uint32_t request)
 void streams_resume(struct streams *streams, uint32_t out_next, uint32_t err_next)
 {
     const uint32_t next[STREAMS] = {out_next, err_next};
+    recall(streams);
     for (size_t i = streams->chunk_count; i > 0; i--) {
-        struct chunk *chunk = &streams->chunks[i - 1];
-        chunk->request = 0;
+        const struct chunk *chunk = &streams->chunks[i - 1];
         if (chunk->sent && chunk->index < next[chunk->stream])
             free_chunk(streams, i - 1);
     }
-    streams->stale += streams->under_way;
-    streams->under_way = 0;
     streams->sending = true;
 }
 
@@ -217,10 +230,9 @@ void streams_give_up(struct streams *streams)
     for (enum stream_name i = STREAM_OUT; i < STREAMS; i++)
         if (streams->stream[i].used > 0)
             close_chunk(streams, i);
+    recall(streams);
     while (streams->chunk_count > 0)
         free_chunk(streams, streams->chunk_count - 1);
-    streams->stale += streams->under_way;
-    streams->under_way = 0;
     streams->sending = false;
     streams->left = 0;
 }

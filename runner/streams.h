@@ -67,8 +67,10 @@ struct streams {
     size_t free_count;
     struct chunk chunks[STREAMS_SLOTS + STREAMS_SPARE]; /* in the order in which they were closed */
     size_t chunk_count;
-    size_t under_way, stale; /* stale: requests from before streams_resume, unanswered */
-    uint64_t left;           /* of the limit */
+    size_t under_way;
+    uint32_t stale[STREAMS_WINDOW]; /* requests from before streams_resume, not yet answered */
+    size_t stale_count;
+    uint64_t left; /* of the limit */
     bool sending, ended;
     uint8_t scratch[65536]; /* what is beyond the limit is read to here */
 };
