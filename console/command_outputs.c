@@ -179,16 +179,14 @@ static int close_outputs(struct outputs *o)
     return status;
 }
 
-/* A descriptor that is readable when the database or a file of output changed. */
-static int watch(const struct admin *a, int folder)
+/* A descriptor that is readable when output was written or a command ended. */
+static int watch(int folder)
 {
     char path[64];
     int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    const int folders[] = {a->state, folder};
-    for (int i = 0; fd >= 0 && i < 2; i++) {
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", folders[i]);
-        inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE);
-    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", folder);
+    if (fd >= 0)
+        inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE | IN_ATTRIB);
     return fd;
 }
 
@@ -211,7 +209,7 @@ static int read_outputs(struct outputs *o, struct output_reader *r, struct queue
                         int folder)
 {
     const struct output_sink sink = {put_chunk, say_gap, o};
-    int watched = o->follow ? watch(o->admin, folder) : -1;
+    int watched = o->follow ? watch(folder) : -1;
     uint64_t end_ms = o->wait_ms ? clocks_mono_ms() + o->wait_ms : UINT64_MAX;
     int result;
     for (;;) {

@@ -52,6 +52,9 @@ static void everything_that_can_be_said(void **state)
                           "max_bundle_mib = 64\n"
                           "quota_mib = 128\n"
                           "incomplete_days = 3\n"
+                          "command_output_mib = 16\n"
+                          "commands_quota_mib = 32\n"
+                          "commands_days = 5\n"
                           "heartbeat_s = 20\n"
                           "connections = 50\n"));
     assert_string_equal(config.title, "Help desk");
@@ -65,6 +68,9 @@ static void everything_that_can_be_said(void **state)
     assert_int_equal(config.max_bundle_bytes, 64 << 20);
     assert_int_equal(config.quota_bytes, 128 << 20);
     assert_int_equal(config.heartbeat_ms, 20000);
+    assert_int_equal(config.command_output_bytes, 16 << 20);
+    assert_int_equal(config.commands_quota_bytes, 32 << 20);
+    assert_int_equal(config.commands_days, 5);
 }
 
 static void every_wrong_line_is_named(void **state)
@@ -76,6 +82,7 @@ static void every_wrong_line_is_named(void **state)
                            "[limits]\n"
                            "quota_mib = -1\n"
                            "heartbeat_s = 0x10\n"
+                           "commands_days = 0\n"
                            "[tls]\n"
                            "minimum = 1.0\n"
                            "[extra]\n"
@@ -84,8 +91,9 @@ static void every_wrong_line_is_named(void **state)
     assert_non_null(strstr(messages, ":3: colour: blue; allowed: state, listen, title, names"));
     assert_non_null(strstr(messages, ":5: quota_mib: -1; allowed: 1 to"));
     assert_non_null(strstr(messages, ":6: heartbeat_s: 0x10; allowed: 1 to 600"));
-    assert_non_null(strstr(messages, ":8: minimum: 1.0; allowed: 1.3 or 1.2"));
-    assert_non_null(strstr(messages, ":10: unknown section: extra"));
+    assert_non_null(strstr(messages, ":7: commands_days: 0; allowed: 1 to 3650"));
+    assert_non_null(strstr(messages, ":9: minimum: 1.0; allowed: 1.3 or 1.2"));
+    assert_non_null(strstr(messages, ":11: unknown section: extra"));
     assert_null(strchr(messages, '\x1b'));
     assert_false(read_text("[console]\nno equals sign\n"));
     assert_non_null(strstr(messages, ":2: not a line of an INI file"));

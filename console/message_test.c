@@ -125,6 +125,35 @@ static void nesting_has_an_end(void **state)
     assert_int_equal(parse(&m, "{\"type\":\"x\",\"a\":[[[[[[[[1]]]]]]]]}"), MESSAGE_MALFORMED);
 }
 
+static void commands(void **state)
+{
+    (void)state;
+#define TOKEN "\"token\":\"000102030405060708090a0b0c0d0e0f\""
+    struct message m;
+    assert_int_equal(parse(&m, "{\"type\":\"command_decision\"," TOKEN
+                               ",\"accepted\":false,\"reason\":\"expired\",\"receipt\":\"r\"}"),
+                     0);
+    assert_int_equal(m.type, MESSAGE_COMMAND_DECISION);
+    assert_int_equal(m.command.token[15], 15);
+    assert_false(m.command.accepted);
+    assert_string_equal(m.command.reason, "expired");
+    assert_string_equal(m.command.receipt, "r");
+    assert_int_equal(parse(&m, "{\"type\":\"command_decision\"," TOKEN
+                               ",\"accepted\":true,\"reason\":\"revocation\"}"),
+                     0);
+    assert_string_equal(m.command.receipt, "");
+    assert_int_equal(parse(&m, "{\"type\":\"command_decision\"," TOKEN
+                               ",\"accepted\":true,\"reason\":\"expired\"}"),
+                     MESSAGE_MALFORMED);
+    assert_int_equal(parse(&m, "{\"type\":\"command_receipt\"," TOKEN ",\"receipt\":\"r\"}"), 0);
+    assert_int_equal(parse(&m, "{\"type\":\"command_receipt\"," TOKEN "}"), MESSAGE_MALFORMED);
+    assert_int_equal(parse(&m, "{\"type\":\"command_running\"," TOKEN "}"), 0);
+    assert_int_equal(m.type, MESSAGE_COMMAND_RUNNING);
+    assert_int_equal(parse(&m, "{\"type\":\"command_unknown\"," TOKEN "}"), 0);
+    assert_int_equal(m.type, MESSAGE_COMMAND_UNKNOWN);
+    assert_int_equal(parse(&m, "{\"type\":\"command_ack\"," TOKEN "}"), MESSAGE_UNKNOWN_TYPE);
+}
+
 static void frames(void **state)
 {
     (void)state;
@@ -143,8 +172,20 @@ static void frames(void **state)
     data[0] = FRAME_DIGESTS;
     assert_int_equal(frame_parse(&f, data, 21 + 64), 0);
     assert_int_equal(frame_parse(&f, data, 21 + 63), FRAME_MALFORMED);
-    data[0] = 3;
-    assert_int_equal(frame_parse(&f, data, 21 + 64), FRAME_MALFORMED);
+    for (int kind = 17; kind <= 18; kind++) {
+        data[0] = (uint8_t)kind;
+        assert_int_equal(frame_parse(&f, data, 22), 0);
+        assert_int_equal(f.kind, kind);
+    }
+    static const uint8_t wrong[] = {0, 3, 15, FRAME_TOKEN, 19, 255};
+    for (size_t i = 0; i < sizeof(wrong); i++) {
+        data[0] = wrong[i];
+        assert_int_equal(frame_parse(&f, data, 21 + 64), FRAME_MALFORMED);
+    }
+    uint8_t header[FRAME_HEADER_BYTES];
+    data[0] = FRAME_TOKEN;
+    frame_header(header, FRAME_TOKEN, data + 1, 0x01020304);
+    assert_memory_equal(header, data, sizeof(header));
 }
 
 int main(void)
@@ -156,6 +197,7 @@ int main(void)
         cmocka_unit_test(chunks_must_fit_the_size),
         cmocka_unit_test(nothing_after_the_object),
         cmocka_unit_test(nesting_has_an_end),
+        cmocka_unit_test(commands),
         cmocka_unit_test(frames),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

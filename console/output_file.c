@@ -51,6 +51,11 @@ int output_folder_open(int state, bool create)
     return fd;
 }
 
+void output_folder_announce(int folder)
+{
+    (void)futimens(folder, NULL);
+}
+
 /* 1 when all `length` bytes were there, 0 when the file ends before, or -errno. */
 static int read_at(int fd, void *out, size_t length, uint64_t offset)
 {

@@ -53,6 +53,13 @@ struct output_record {
 int output_folder_open(int state, bool create);
 
 /*
+ * Tells those who watch the folder with inotify (IN_ATTRIB) that a command's state has changed in
+ * the database. They could watch the database's file, but it is written before a commit can be
+ * seen.
+ */
+void output_folder_announce(int folder);
+
+/*
  * Opens row's file for appending, made when it is missing and `create` is set. `noted` is a place
  * that was durable once: what lies beyond it is looked through, and cut after the last whole
  * record. If the file is shorter than that, all of it is. 0 with both places of `f` there, -ENOENT,

@@ -249,6 +249,7 @@ static void finish(struct session *s, struct session_command *c, int result)
         return;
     }
     session_command_leave(c);
+    output_folder_announce(s->env->commands->folder);
     result = pump(s);
     if (result)
         session_commands_failed(s, result);

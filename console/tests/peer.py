@@ -132,6 +132,7 @@ class Agent:
         self.socket = socket.socket(socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)

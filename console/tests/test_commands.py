@@ -440,6 +440,23 @@ class Output(CommandTest):
         self.assertEqual(follower.stderr.read(), b"")
         follower.stderr.close()
 
+    def test_the_end_is_noticed_at_once(self):
+        """Not when it is next looked for, once a second."""
+        spans = []
+        for _ in range(5):
+            token = self.started()
+            waiting = subprocess.Popen([PROGRAM, "outputs", token_id(token), "--wait", "--state",
+                                        self.console.state], stdout=subprocess.PIPE)
+            self.agent.output(token, 0, b"x")
+            self.assertEqual(waiting.stdout.read(1), b"x")
+            self.agent.wait_for_ack(token, 1)
+            self.agent.answer(token, stdout=b"x")
+            ended = time.monotonic()
+            self.assertEqual(waiting.wait(10), 0)
+            spans.append(time.monotonic() - ended)
+            waiting.stdout.close()
+        self.assertLess(sorted(spans)[2], 0.5)
+
     def test_waiting_has_an_end(self):
         token = self.started()
         self.assertEqual(self.outputs(token, "--wait=1")[0], 255)
