@@ -81,8 +81,10 @@ void claims_read(struct claims *out, const char *token, size_t length)
     read_header(out, &parts[0]);
     json_t *o = read_object(&parts[1], &bytes, &payload);
     /* A countersigned token holds the token of the first signer. */
-    if (!o && bytes && jws_split(inner, (const char *)bytes, payload))
+    if (!o && bytes && jws_split(inner, (const char *)bytes, payload)) {
+        read_header(out, &inner[0]);
         o = read_object(&inner[1], &inner_bytes, &payload);
+    }
     if (o)
         read_members(out, o);
     json_decref(o);

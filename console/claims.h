@@ -13,7 +13,7 @@
 struct claims {
     bool compact; /* it has the form of a compact JWS; otherwise all else is empty */
     /* All strings are hostile until escaped, and "" where it does not say. */
-    char kid[33], id[33], profile[17];
+    char kid[33], id[33], profile[17]; /* kid: of a countersigned token its first signer's */
     char what[256]; /* the program or script with its arguments, or the keys that it revokes; cut */
     uint64_t expires_s; /* seconds since 1970, 0: it does not say */
 };

@@ -230,7 +230,7 @@ static void claims(void **state)
     strcpy(inner, text);
     sign("{\"alg\":\"ES256\",\"kid\":\"counter\"}", inner);
     claims_read(&c, text, strlen(text));
-    assert_string_equal(c.kid, "counter");
+    assert_string_equal(c.kid, "desk-1");
     assert_string_equal(c.what, "/bin/ls -l");
     sign("{}", "{\"revoked\":[\"old\",1]}");
     claims_read(&c, text, strlen(text));

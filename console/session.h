@@ -45,6 +45,9 @@ enum session_close {
 /* Output is made durable, and acknowledged, at the latest when so much of it is not yet: half of
  * the chunks that an agent may have unacknowledged. */
 #define SESSION_UNSYNCED_CHUNKS 8
+/* Agents take at most 16 MiB a second (docs/wire.md, "Closing"): no further token is sent in a
+ * second in which so much was. */
+#define SESSION_PACE_BYTES (6u << 20)
 /* A command whose output found no room rests for so long: an agent keeps output for an hour. */
 #define SESSION_HELD_MS UINT64_C(3900000)
 

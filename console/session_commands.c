@@ -150,6 +150,7 @@ static int send_tokens(struct session *s, const struct queue_item *items, unsign
             break;
         take_slot(session_command_find(s, NULL), &items[i], COMMAND_SENT);
         session_say_frame(s, FRAME_TOKEN, items[i].token, token, length);
+        s->pace_bytes += length;
     }
     return result;
 }
@@ -163,12 +164,24 @@ static int hold_queued(struct session *s, const struct queue_item *item)
     return queue_hold(store_of(s), item->row, "quota", clocks_wall_ms());
 }
 
+/* Whether tokens may be sent in this second. */
+static bool keeps_pace(struct session *s)
+{
+    uint64_t now_ms = clocks_mono_ms();
+    if (now_ms - s->pace_since_ms >= 1000) {
+        s->pace_since_ms = now_ms;
+        s->pace_bytes = 0;
+    }
+    s->paced = s->pace_bytes >= SESSION_PACE_BYTES;
+    return !s->paced;
+}
+
 /* Sends what is queued, in order, once everything sent earlier has been answered for. */
 static int pump(struct session *s)
 {
     struct queue_item items[SESSION_COMMANDS_MAX];
     unsigned count = 0, room = free_slots(s);
-    if (room == 0 || find_phase(s, COMMAND_QUERIED))
+    if (room == 0 || find_phase(s, COMMAND_QUERIED) || !keeps_pace(s))
         return 0;
     int result = queue_waiting(store_of(s), s->machine.id, false, items, room, &count);
     if (result || count == 0)
@@ -217,7 +230,7 @@ void session_commands_refresh(struct session *s)
 void session_commands_tick(struct session *s)
 {
     const struct session_command *held = find_phase(s, COMMAND_HELD);
-    if (held && clocks_wall_ms() >= held->held_until_ms)
+    if (s->paced || (held && clocks_wall_ms() >= held->held_until_ms))
         session_commands_refresh(s);
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -408,6 +409,39 @@ static void many_answers_are_no_flood(void **state)
     assert_closing(1008, "flood");
 }
 
+static void no_more_than_an_agent_takes(void **state)
+{
+    (void)state;
+    enum { COUNT = 60 };
+    static char text[QUEUE_TOKEN_MAX + 1];
+    static uint8_t tokens[COUNT][16];
+    unsigned sent = 0, in_first_second = 0;
+    memset(text, 'x', QUEUE_TOKEN_MAX);
+    for (int i = 0; i < COUNT; i++) {
+        text[0] = (char)('0' + i);
+        push(text, tokens[i]);
+    }
+    struct timespec begin, now, pause = {.tv_nsec = 10000000};
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    session_refresh(session);
+    do {
+        while (session_next(session)) {
+            session_sent(session, T0);
+            refuse(tokens[sent++]);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        double passed =
+            (double)(now.tv_sec - begin.tv_sec) + (double)(now.tv_nsec - begin.tv_nsec) / 1e9;
+        if (passed < 0.9)
+            in_first_second = sent;
+        assert_true(passed < 30);
+        session_tick(session, T0);
+        nanosleep(&pause, NULL);
+    } while (sent < COUNT);
+    assert_in_range(in_first_second, 0, (SESSION_PACE_BYTES >> 18) + SESSION_COMMANDS_MAX);
+    assert_closing(0, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(held_for_an_hour, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_quota_is_the_machines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_answers_are_no_flood, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_than_an_agent_takes, set_up, tear_down),
     };
     log_setup("test", 0);
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

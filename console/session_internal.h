@@ -56,8 +56,11 @@ struct session {
     struct upload *uploads[SESSION_UPLOADS_MAX];
     bool has_commands; /* the feature is common to both */
     struct session_command commands[SESSION_COMMANDS_MAX];
-    uint64_t stored;   /* bytes of output of this machine's commands */
-    unsigned unsynced; /* chunks written and not acknowledged */
+    uint64_t stored;        /* bytes of output of this machine's commands */
+    unsigned unsynced;      /* chunks written and not acknowledged */
+    uint64_t pace_since_ms; /* monotonic: the second in which pace_bytes of tokens were sent */
+    size_t pace_bytes;
+    bool paced; /* tokens wait for the next second */
 
     struct session_output *first, **last;
     unsigned queued;
