@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 static const struct command {
     const char *name;
@@ -18,6 +22,7 @@ static const struct command {
     {"ticket", ticket_command, "ticket [ARGS...]", "open a ticket (cloister-ticket)"},
     {"identity", identity_command, "identity [--json]", "this machine's id and fingerprint"},
     {"enroll", enroll_command, "enroll TOKEN", "make this machine known to the console (root)"},
+    {"commands", commands_command, "commands [--follow]", "signed commands: keys, what ran"},
     {"key", key_command, "key reset", "give this machine's key up for a new one (root)"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -39,6 +44,25 @@ static void print_help(void)
     program_exit_print(stdout);
 }
 
+/* The keys are in the vault's binary, and only that knows them. */
+static int print_keys(void)
+{
+    static char name[] = "cloister-vault", option[] = "--version";
+    char path[4096], *arguments[] = {name, option, NULL};
+    pid_t child;
+    int status = 0, error = command_sibling(path, sizeof(path), name);
+    fflush(stdout);
+    if (!error)
+        error = -posix_spawn(&child, path, NULL, NULL, arguments, environ);
+    if (error) {
+        printf("built-in keys: unknown: %s: %s\n", name, strerror(-error));
+        return PROGRAM_EXIT_OK;
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? PROGRAM_EXIT_OK : PROGRAM_EXIT_FAILED;
+}
+
 static int print_version(void)
 {
 #ifdef CLOISTER_SANITIZE
@@ -46,29 +70,25 @@ static int print_version(void)
 #else
     puts("cloister " CLOISTER_VERSION);
 #endif
-    return PROGRAM_EXIT_OK;
+    return print_keys();
 }
 
 int ticket_command(struct command_line *line, int argc, char **argv)
 {
-    static const char name[] = "/cloister-ticket";
+    static char name[] = "cloister-ticket", option[] = "--runtime";
     char path[4096];
     char **arguments = calloc((size_t)argc + 3, sizeof(*arguments));
-    int count = 0;
+    int count = 0, error = command_sibling(path, sizeof(path), name);
     if (!arguments)
         return PROGRAM_EXIT_FAILED;
-    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(name));
-    char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
-    if (!slash) {
+    if (error) {
         command_complain("is /proc mounted?", "ticket: cannot tell where this program lies: %s",
-                         strerror(errno));
+                         strerror(-error));
         free(arguments);
         return PROGRAM_EXIT_FAILED;
     }
-    memcpy(slash, name, sizeof(name));
-    arguments[count++] = slash + 1;
+    arguments[count++] = name;
     if (line->runtime_given) {
-        static char option[] = "--runtime";
         arguments[count++] = option;
         arguments[count++] = (char *)(uintptr_t)line->runtime;
     }

@@ -127,10 +127,18 @@ static int refusal(const char *what, const ipc_Refused *refused)
 int command_ask(struct door *door, const char *what, uint16_t number, const void *body,
                 uint16_t expected, void *out, ipc_Refused *refused)
 {
+    return command_ask_with(door, what, number, body, NULL, 0, expected, out, refused);
+}
+
+int command_ask_with(struct door *door, const char *what, uint16_t number, const void *body,
+                     const void *blob, size_t blob_length, uint16_t expected, void *out,
+                     ipc_Refused *refused)
+{
     struct message answer;
     ipc_Refused no;
     int result = PROGRAM_EXIT_NOT_RUNNING;
-    int error = door_call(door, number, body, NULL, 0, ANSWER_WAIT_MS, &answer, NULL, NULL);
+    int error =
+        door_call(door, number, body, blob, blob_length, ANSWER_WAIT_MS, &answer, NULL, NULL);
     if (error) {
         command_complain("see 'journalctl -u cloister'", "%s: %s", what,
                          error == -ECONNRESET  ? "the agent hung up"
@@ -151,6 +159,19 @@ int command_ask(struct door *door, const char *what, uint16_t number, const void
     }
     message_free(&answer);
     return result;
+}
+
+int command_sibling(char *out, size_t capacity, const char *name)
+{
+    ssize_t length = readlink("/proc/self/exe", out, capacity);
+    if (length < 0)
+        return -errno;
+    const char *slash = memrchr(out, '/', (size_t)length);
+    size_t folder = slash ? (size_t)(slash - out) + 1 : 0;
+    if (!slash || strlen(name) >= capacity - folder)
+        return -ENAMETOOLONG;
+    strcpy(out + folder, name);
+    return 0;
 }
 
 const char *command_safe(const char *text)

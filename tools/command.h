@@ -27,6 +27,7 @@ int resume_command(struct command_line *line, int argc, char **argv);   /* contr
 int key_command(struct command_line *line, int argc, char **argv);      /* control.c */
 int identity_command(struct command_line *line, int argc, char **argv); /* identity.c */
 int enroll_command(struct command_line *line, int argc, char **argv);   /* enroll.c */
+int commands_command(struct command_line *line, int argc, char **argv); /* commands.c */
 int ticket_command(struct command_line *line, int argc, char **argv);   /* cloister.c */
 
 /* ---- command.c ---- */
@@ -74,6 +75,16 @@ int command_enter(struct door *door, const struct command_line *line);
  */
 int command_ask(struct door *door, const char *what, uint16_t number, const void *body,
                 uint16_t expected, void *out, ipc_Refused *refused);
+
+/* The same for a request with a blob. */
+int command_ask_with(struct door *door, const char *what, uint16_t number, const void *body,
+                     const void *blob, size_t blob_length, uint16_t expected, void *out,
+                     ipc_Refused *refused);
+
+/*
+ * Writes the path of a program that lies in this one's folder. Returns 0 or -errno.
+ */
+int command_sibling(char *out, size_t capacity, const char *name);
 
 /*
  * `text` of another process as it may be shown, in one of four buffers that are used in turn.

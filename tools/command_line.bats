@@ -15,10 +15,10 @@ bats_require_minimum_version 1.5.0
 @test "help lists every command, and each has help of its own" {
     cloister --help
     [ "$status" -eq 0 ]
-    for name in status pause resume ticket identity enroll key; do
+    for name in status pause resume ticket identity enroll commands key; do
         [[ "$output" =~ [[:space:]]$name[[:space:]] ]]
     done
-    for name in status pause resume identity enroll key; do
+    for name in status pause resume identity enroll commands key; do
         cloister $name --help
         [ "$status" -eq 0 ]
         [[ "$output" == "usage: cloister $name"* ]]
@@ -29,7 +29,22 @@ bats_require_minimum_version 1.5.0
 @test "version" {
     cloister --version
     [ "$status" -eq 0 ]
-    [[ "$output" == "cloister "[0-9]* ]]
+    [[ "$output" == "cloister "[0-9]*$'\n'"cloister-vault "[0-9]* ]]
+}
+
+@test "version shows the keys that are built into the vault of the same folder" {
+    cd "$BATS_TEST_TMPDIR"
+    mkdir bin
+    cp "$CLOISTER" bin/
+    run --separate-stderr bin/cloister --version
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"built-in keys: unknown: cloister-vault: "* ]]
+    "$SIGN" keygen --kid ops --no-passphrase --profile user > ops.jwk
+    "$SIGN" stamp --keys ops.jwk --out bin/cloister-vault "${CLOISTER%/*}/cloister-vault"
+    run --separate-stderr bin/cloister --version
+    [ "$status" -eq 0 ]
+    fingerprint=$(openssl pkey -in ops.pem -pubout -outform DER | openssl dgst -sha256 -binary | base64 | tr -d =)
+    [[ "$output" == *$'\n'"ops SHA256:$fingerprint user" ]]
 }
 
 @test "both programs' help has the table of exit codes of docs/exit-codes.md" {
@@ -43,7 +58,7 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "without an agent: 7, and what to do" {
-    for name in status pause resume identity; do
+    for name in status pause resume identity commands; do
         cloister --runtime "$NOWHERE" $name
         [ "$status" -eq 7 ]
         [[ "$stderr" == *"not running"*"systemctl start cloister"* ]]
@@ -86,6 +101,18 @@ enroll 0123456789abcdef twice
 enroll --token-file x 0123456789abcdef
 enroll --wait -1 0123456789abcdef
 enroll --wait x 0123456789abcdef
+commands frob
+commands revoke
+commands revoke a b
+commands revoke --yes a
+commands reset now
+commands reset --json
+commands --yes
+commands --notify
+commands --since 1
+commands --follow --since -1
+commands --follow --since 1x
+commands --follow revoke x
 END
 }
 
@@ -100,7 +127,7 @@ END
 
 @test "what only root may do is refused to others: 8" {
     [ "$(id -u)" -eq 0 ] || skip "needs root to become somebody else"
-    for line in "enroll 0123456789abcdef" "key reset --yes"; do
+    for line in "enroll 0123456789abcdef" "key reset --yes" "commands reset --yes" "commands revoke x"; do
         # shellcheck disable=SC2086
         # By descriptor, since the build's folder may be out of others' reach.
         run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups \
@@ -111,21 +138,25 @@ END
     done
 }
 
-@test "key reset without a terminal wants --yes" {
+@test "key reset and commands reset without a terminal want --yes" {
     [ "$(id -u)" -eq 0 ] || skip "root only"
-    run --separate-stderr "$CLOISTER" --runtime "$NOWHERE" key reset < /dev/null
-    [ "$status" -eq 2 ]
-    [[ "$stderr" == *"--yes"* ]]
+    for name in key commands; do
+        run --separate-stderr "$CLOISTER" --runtime "$NOWHERE" $name reset < /dev/null
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *"--yes"* ]]
+    done
 }
 
-@test "key reset asks on a terminal, and no means no: 3" {
+@test "key reset and commands reset ask on a terminal, and no means no: 3" {
     [ "$(id -u)" -eq 0 ] || skip "root only"
-    run script -qec "'$CLOISTER' --runtime '$NOWHERE' key reset" /dev/null <<< "yes"
-    echo "$output"
-    [ "$status" -eq 3 ]
-    [[ "$output" == *"nothing was changed"* ]]
-    run script -qec "'$CLOISTER' --runtime '$NOWHERE' key reset" /dev/null <<< "reset"
-    [ "$status" -eq 7 ]
+    for name in key commands; do
+        run script -qec "'$CLOISTER' --runtime '$NOWHERE' $name reset" /dev/null <<< "yes"
+        echo "$output"
+        [ "$status" -eq 3 ]
+        [[ "$output" == *"nothing was changed"* ]]
+        run script -qec "'$CLOISTER' --runtime '$NOWHERE' $name reset" /dev/null <<< "reset"
+        [ "$status" -eq 7 ]
+    done
 }
 
 @test "a token that cannot be one is not sent" {
@@ -168,7 +199,7 @@ END
     [ "$status" -eq 0 ]
     run bash -c 'man --warnings -l "$0" 2>&1 > /dev/null' "$SOURCE/docs/man/cloister.1"
     [ -z "$output" ]
-    for name in status pause resume ticket identity enroll key; do
+    for name in status pause resume ticket identity enroll commands key; do
         grep -qE "^\.It Cm $name( |$)" "$SOURCE/docs/man/cloister.1"
     done
 }
@@ -187,6 +218,11 @@ END
     [[ "$(offers cloister "")" == *pause*resume* ]]
     [ "$(offers cloister status --j)" = "--json" ]
     [ "$(offers cloister key r)" = "reset" ]
+    [ "$(offers cloister commands re)" = "revoke reset" ]
+    [ "$(offers cloister commands --f)" = "--follow" ]
+    cd "$BATS_TEST_TMPDIR"
+    touch token.jws
+    [ "$(offers cloister commands revoke to)" = "token.jws" ]
     [ "$(offers cloister --runtime /r key reset --y)" = "--yes" ]
     [[ "$(offers cloister pause "")" == *15m* ]]
 }

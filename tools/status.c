@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "commands.h"
 #include "moment.h"
 #include "policy.h"
 
@@ -18,9 +19,9 @@
 static const char help[] =
     "usage: cloister status [--json] [--runtime DIR]\n"
     "\n"
-    "Shows whether the console is connected or why not, what captures, every worker with its "
-    "lock,\n"
-    "and how often something was refused. Root also sees what the kernel says of each process "
+    "Shows whether the console is connected or why not, what captures, how signed commands stand,\n"
+    "every worker with its lock, and how often something was refused. Root also sees what the "
+    "kernel says of each process "
     "right\n"
     "now, compared with what the worker reported and what its policy demands.\n"
     "\n"
@@ -105,10 +106,21 @@ static int ask(struct status *status, struct door *door)
                        NULL);
 }
 
+/* What the vault says of commands; it may be down. */
+static int ask_commands(struct status *status, struct door *door)
+{
+    ipc_Refused refused;
+    int result = commands_ask(door, &status->commands, &refused);
+    status->has_commands = result == PROGRAM_EXIT_OK;
+    return result == PROGRAM_EXIT_REFUSED ? PROGRAM_EXIT_OK : result;
+}
+
 static int gather(struct status *status, struct door *door)
 {
     struct ucred broker;
     int result = ask(status, door);
+    if (result == PROGRAM_EXIT_OK)
+        result = ask_commands(status, door);
     if (result != PROGRAM_EXIT_OK)
         return result;
     if (geteuid() != 0)

@@ -26,6 +26,8 @@ struct status_proof {
 
 struct status {
     ipc_StatusReply reply;
+    bool has_commands; /* the vault answered */
+    ipc_CommandStatusReply commands;
     bool proved;          /* proofs were looked for: this is root */
     const char *unproved; /* why not, if not proved */
     struct status_proof broker;
@@ -37,6 +39,9 @@ bool status_worker_is_down(const ipc_StatusReply *reply, const ipc_WorkerStatus 
 
 /* Whether a console is configured and its connection does not stand. Pure. */
 bool status_console_is_down(const ipc_StatusReply *reply);
+
+/* Whether signed commands are refused though this build has keys for them. Pure. */
+bool status_commands_are_down(const struct status *status);
 
 /* What cloister status exits with. Pure. */
 int status_exit(const struct status *status);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "commands.h"
 #include "json_text.h"
 #include "words.h"
 
@@ -99,11 +100,12 @@ int status_print_json(const struct status *status)
     for (size_t i = 0; workers && i < reply->workers_count; i++)
         json_array_append_new(workers,
                               worker_object(reply, &reply->workers[i], &status->workers[i]));
-    return json_print(
-        json_pack("{s:o, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "version",
-                  json_text(reply->version), "started_ms", (json_int_t)reply->started_ms, "overlay",
-                  json_text(reply->overlay), "refusals", (json_int_t)reply->refusals, "connection",
-                  connection_object(reply), "capture", capture_object(&reply->capture), "workers",
-                  workers, "broker", worker_object(reply, &reply->broker, &status->broker),
-                  "not_compared", status->unproved ? json_string(status->unproved) : json_null()));
+    return json_print(json_pack(
+        "{s:o, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version", json_text(reply->version),
+        "started_ms", (json_int_t)reply->started_ms, "overlay", json_text(reply->overlay),
+        "refusals", (json_int_t)reply->refusals, "connection", connection_object(reply), "capture",
+        capture_object(&reply->capture), "commands",
+        status->has_commands ? commands_object(&status->commands) : json_null(), "workers", workers,
+        "broker", worker_object(reply, &reply->broker, &status->broker), "not_compared",
+        status->unproved ? json_string(status->unproved) : json_null()));
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "commands.h"
 #include "program_exit.h"
 
 bool status_worker_is_down(const ipc_StatusReply *reply, const ipc_WorkerStatus *worker)
@@ -31,10 +32,16 @@ bool status_console_is_down(const ipc_StatusReply *reply)
     }
 }
 
+bool status_commands_are_down(const struct status *status)
+{
+    return status->has_commands && commands_are_down(&status->commands);
+}
+
 int status_exit(const struct status *status)
 {
     const ipc_StatusReply *reply = &status->reply;
-    bool down = status_console_is_down(reply), disagrees = status->broker.findings > 0;
+    bool down = status_console_is_down(reply) || status_commands_are_down(status),
+         disagrees = status->broker.findings > 0;
     for (size_t i = 0; i < reply->workers_count; i++) {
         down |= status_worker_is_down(reply, &reply->workers[i]);
         disagrees |= status->workers[i].findings > 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "commands.h"
 #include "moment.h"
 #include "words.h"
 
@@ -147,6 +148,7 @@ void status_print_text(const struct status *status, uint64_t now_ms)
                command_safe(reply->overlay));
     print_connection(reply, now_ms);
     print_capture(&reply->capture);
+    commands_print_summary(status->has_commands ? &status->commands : NULL);
     printf("Refusals      %u%s\n", reply->refusals,
            reply->refusals ? " (processes cut off for what they sent: see the alerts in the log)"
                            : "");

@@ -1,10 +1,8 @@
 #include "words.h"
 
-#include <stddef.h>
+#include "words_find.h"
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-static const struct words *find(const struct words *table, size_t count, unsigned value)
+const struct words *words_find(const struct words *table, size_t count, unsigned value)
 {
     static const struct words unknown = {
         "unknown", "in a state that this program does not know",
@@ -20,7 +18,7 @@ const struct words *words_worker_state(ipc_WorkerState state)
         [ipc_WORKER_SERVING] = {"serving", "serving", NULL},
         [ipc_WORKER_DISABLED] = {"off", "off", NULL},
     };
-    return find(table, COUNT(table), state);
+    return words_find(table, WORDS_COUNT(table), state);
 }
 
 const struct words *words_capture_phase(ipc_CapturePhase phase)
@@ -38,7 +36,7 @@ const struct words *words_capture_phase(ipc_CapturePhase phase)
         [ipc_CAPTURE_CAPTURING] = {"capturing", "capturing", NULL},
         [ipc_CAPTURE_PAUSED] = {"paused", "paused by the user", "cloister resume ends the pause"},
     };
-    return find(table, COUNT(table), phase);
+    return words_find(table, WORDS_COUNT(table), phase);
 }
 
 const struct words *words_uplink_phase(ipc_UplinkPhase phase)
@@ -60,7 +58,7 @@ const struct words *words_uplink_phase(ipc_UplinkPhase phase)
         [ipc_UPLINK_APPROVED] = {"approved", "connected and approved", NULL},
         [ipc_UPLINK_WAITING] = {"waiting", "not connected", NULL},
     };
-    return find(table, COUNT(table), phase);
+    return words_find(table, WORDS_COUNT(table), phase);
 }
 
 static const struct words uplink_reasons[] = {
@@ -105,7 +103,7 @@ static const struct words uplink_reasons[] = {
 
 const struct words *words_uplink_reason(ipc_UplinkReason reason)
 {
-    return find(uplink_reasons, COUNT(uplink_reasons), reason);
+    return words_find(uplink_reasons, WORDS_COUNT(uplink_reasons), reason);
 }
 
 const struct words *words_key_origin(ipc_KeyOrigin origin)
@@ -123,7 +121,7 @@ const struct words *words_key_origin(ipc_KeyOrigin origin)
                                             NULL},
         [ipc_KEY_RESET] = {"reset", "made by an administrator's 'cloister key reset'", NULL},
     };
-    return find(table, COUNT(table), origin);
+    return words_find(table, WORDS_COUNT(table), origin);
 }
 
 const struct words *words_refusal(ipc_RefusalReason reason)
@@ -148,5 +146,5 @@ const struct words *words_refusal(ipc_RefusalReason reason)
                                  "restart the agent"},
         [ipc_TOO_MANY] = {"too_many", "there are too many of it already", "try again later"},
     };
-    return find(table, COUNT(table), reason);
+    return words_find(table, WORDS_COUNT(table), reason);
 }

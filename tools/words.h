@@ -21,5 +21,8 @@ const struct words *words_uplink_phase(ipc_UplinkPhase phase);
 const struct words *words_uplink_reason(ipc_UplinkReason reason);
 const struct words *words_key_origin(ipc_KeyOrigin origin);
 const struct words *words_refusal(ipc_RefusalReason reason);
+const struct words *words_command_profile(ipc_CommandProfile profile);
+const struct words *words_command_phase(ipc_CommandPhase phase);
+const struct words *words_decision(ipc_Decision decision); /* words of docs/commands.md */
 
 #endif

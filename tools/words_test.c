@@ -48,6 +48,23 @@ CASE(uplink_phase, words_uplink_phase, ipc_UplinkPhase)
 CASE(uplink_reason, words_uplink_reason, ipc_UplinkReason)
 CASE(key_origin, words_key_origin, ipc_KeyOrigin)
 CASE(refusal, words_refusal, ipc_RefusalReason)
+CASE(command_profile, words_command_profile, ipc_CommandProfile)
+CASE(command_phase, words_command_phase, ipc_CommandPhase)
+CASE(decision, words_decision, ipc_Decision)
+
+/* order/words.h, whose name is taken here: the words of docs/commands.md. */
+extern const char *decision_word(ipc_Decision decision);
+extern const char *profile_word(ipc_CommandProfile profile);
+
+static void test_same_words(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < _ipc_Decision_ARRAYSIZE; i++)
+        assert_string_equal(words_decision((ipc_Decision)i)->word, decision_word((ipc_Decision)i));
+    for (unsigned i = 0; i < _ipc_CommandProfile_ARRAYSIZE; i++)
+        assert_string_equal(words_command_profile((ipc_CommandProfile)i)->word,
+                            profile_word((ipc_CommandProfile)i));
+}
 
 /* Whoever reads why the machine is not connected also reads what to do. */
 static void test_advice(void **state)
@@ -61,10 +78,12 @@ static void test_advice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_worker_state), cmocka_unit_test(test_capture_phase),
-        cmocka_unit_test(test_uplink_phase), cmocka_unit_test(test_uplink_reason),
-        cmocka_unit_test(test_key_origin),   cmocka_unit_test(test_refusal),
-        cmocka_unit_test(test_advice),
+        cmocka_unit_test(test_worker_state),  cmocka_unit_test(test_capture_phase),
+        cmocka_unit_test(test_uplink_phase),  cmocka_unit_test(test_uplink_reason),
+        cmocka_unit_test(test_key_origin),    cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_advice),        cmocka_unit_test(test_command_profile),
+        cmocka_unit_test(test_command_phase), cmocka_unit_test(test_decision),
+        cmocka_unit_test(test_same_words),
     };
     return cmocka_run_group_tests_name("words", tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -32,6 +33,10 @@ struct play {
     int status; /* as program_exit; -1: it runs */
     char out[65536], err[8192];
     ipc_Enrolled enrolled;
+    ipc_CommandStatusReply commands;
+    ipc_TokenDecision decision;
+    char offered[64]; /* the token that came last */
+    unsigned resets;
     ipc_Refused refused;   /* instead of any answer, if it has a reason */
     ipc_UplinkPhase later; /* uplink's next state, once `cloister` has said what it waits for */
     int err_fd;
@@ -68,6 +73,22 @@ static void on_enroll(struct channel *channel, const struct message *m)
     channel_send(channel, IPC_ENROLLED, m->envelope.request, &play.enrolled, NULL, 0);
 }
 
+static void on_offer(struct channel *channel, const struct message *m)
+{
+    size_t length = m->envelope.blob_length;
+    assert_true(length < sizeof(play.offered));
+    memcpy(play.offered, m->envelope.blob, length);
+    play.offered[length] = '\0';
+    channel_send(channel, IPC_TOKEN_DECISION, m->envelope.request, &play.decision, NULL, 0);
+}
+
+static void on_reset(struct channel *channel, uint32_t request)
+{
+    ipc_StoreResetDone done = {.epoch_ms = UINT64_C(1790000000000)};
+    play.resets++;
+    channel_send(channel, IPC_STORE_RESET_DONE, request, &done, NULL, 0);
+}
+
 static void answer(struct channel *channel, struct message *m)
 {
     if (m->envelope.request == 0)
@@ -78,6 +99,13 @@ static void answer(struct channel *channel, struct message *m)
         on_identity(channel, m->envelope.request);
     else if (m->envelope.number == IPC_ENROLL)
         on_enroll(channel, m);
+    else if (m->envelope.number == IPC_COMMAND_STATUS)
+        channel_send(channel, IPC_COMMAND_STATUS_REPLY, m->envelope.request, &play.commands, NULL,
+                     0);
+    else if (m->envelope.number == IPC_TOKEN_OFFER)
+        on_offer(channel, m);
+    else if (m->envelope.number == IPC_STORE_RESET)
+        on_reset(channel, m->envelope.request);
     message_free(m);
 }
 
@@ -289,6 +317,60 @@ static void test_crash_explains_itself(void **state)
     assert_non_null(strstr(play.out, "why       killed by signal 31 (a forbidden system call)"));
 }
 
+/* ---- signed commands ---- */
+
+static void test_commands_in_status(void **state)
+{
+    (void)state;
+    play.commands.keys_count = 1;
+    strcpy(play.commands.keys[0].kid, "ops");
+    strcpy(play.commands.keys[0].fingerprint, "SHA256:\033[2J");
+    strcpy(play.commands.store, "it is gone");
+    cloister("status", NULL, NULL, NULL);
+    assert_non_null(strstr(play.out, "Commands      1 key\n"));
+    assert_non_null(strstr(play.out, "every command is REFUSED: it is gone"));
+    assert_non_null(strstr(play.out, "SHA256:\\x1b[2J"));
+    assert_int_equal(cloister("commands", NULL, NULL, NULL), PROGRAM_EXIT_OK);
+    assert_non_null(strstr(play.out, "No command was accepted yet."));
+    assert_int_equal(cloister("commands", "--json", NULL, NULL), PROGRAM_EXIT_OK);
+    assert_non_null(strstr(play.out, "\"store\": \"it is gone\""));
+}
+
+/* The token reaches the vault as it is, without what an editor left behind it. */
+static void test_revocation(void **state)
+{
+    char path[] = "/tmp/cloister-token-XXXXXX";
+    (void)state;
+    need_root();
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "a.b.c\r\n", 7), 7);
+    close(fd);
+    play.decision = (ipc_TokenDecision){.decision = ipc_DECISION_REVOCATION, .revoked = 2};
+    assert_int_equal(cloister("commands", "revoke", path, NULL), PROGRAM_EXIT_OK);
+    assert_string_equal(play.offered, "a.b.c");
+    assert_non_null(strstr(play.out, "2 of this build's keys are revoked now"));
+    play.decision = (ipc_TokenDecision){.decision = ipc_DECISION_SIGNATURE};
+    assert_int_equal(cloister("commands", "revoke", path, NULL), PROGRAM_EXIT_REFUSED);
+    assert_non_null(strstr(play.err, "its signature is wrong (signature)"));
+    play.decision = (ipc_TokenDecision){.decision = ipc_DECISION_ACCEPTED};
+    assert_int_equal(cloister("commands", "revoke", path, NULL), PROGRAM_EXIT_REFUSED);
+    unlink(path);
+    assert_int_equal(cloister("commands", "revoke", path, NULL), PROGRAM_EXIT_USAGE);
+}
+
+static void test_reset(void **state)
+{
+    (void)state;
+    need_root();
+    assert_int_equal(cloister("commands", "reset", "--yes", NULL), PROGRAM_EXIT_OK);
+    assert_int_equal(play.resets, 1);
+    assert_non_null(strstr(play.out, "new replay store"));
+    play.refused.reason = ipc_FAILED;
+    strcpy(play.refused.detail, "disk full");
+    assert_int_equal(cloister("commands", "reset", "--yes", NULL), PROGRAM_EXIT_FAILED);
+    assert_non_null(strstr(play.err, "disk full"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -304,6 +386,9 @@ int main(void)
         TEST(test_refusals),
         TEST(test_worker_gone),
         TEST(test_crash_explains_itself),
+        TEST(test_commands_in_status),
+        TEST(test_revocation),
+        TEST(test_reset),
     };
     return cmocka_run_group_tests_name("cli_answers", tests, NULL, NULL);
 }
