@@ -15,6 +15,13 @@ setup_file() {
     chmod 755 "$FOLDER"
     mkdir "$FOLDER/bin"
     cp "$CLOISTER_BIN"/cloister* "$FOLDER/bin/"
+    mkdir "$FOLDER/keys"
+    for kid in ops keeper; do
+        (cd "$FOLDER/keys" && "$FOLDER/bin/cloister-sign" keygen --kid $kid --no-passphrase --profile user \
+            "$([ $kid = ops ] && echo --countersigns || echo --revokes)" > $kid.jwk)
+    done
+    "$FOLDER/bin/cloister-sign" keys "$FOLDER"/keys/*.jwk > "$FOLDER/keys/set"
+    "$FOLDER/bin/cloister-sign" stamp --keys "$FOLDER/keys/set" "$FOLDER/bin/cloister-vault"
     chgrp cloister-ticket "$FOLDER/bin/cloister-ticket"
     chmod 2755 "$FOLDER/bin/cloister-ticket"
     setcap cap_ipc_lock=ep "$FOLDER/bin/cloister-ticket"
@@ -220,6 +227,72 @@ assert now["origin"] == "reset"'
     [ "$status" -eq 8 ]
 }
 
+@test "commands: the keys that were stamped in, as the binary and openssl say" {
+    run --separate-stderr as $OTHER commands
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == "Commands      2 keys"*"No command was accepted yet."* ]]
+    for kid in ops keeper; do
+        fingerprint=$(openssl pkey -in "$FOLDER/keys/$kid.pem" -pubout -outform DER |
+            openssl dgst -sha256 -binary | base64 | tr -d =)
+        grep -F "SHA256:$fingerprint user, " <<< "$output" | grep -qE "^  $kid .*, (countersigns|revokes)\$"
+        cloister --version | grep -qF "$kid SHA256:$fingerprint user "
+    done
+    [ "$(field "[(k['kid'], k['revoked']) for k in s['commands']['keys']]")" = "[('keeper', False), ('ops', False)]" ]
+    is "[s['commands']['store'], s['commands']['down']]" "['', False]"
+}
+
+@test "commands revoke: root's, signed by a key that may, and for good" {
+    sign() { "$FOLDER/bin/cloister-sign" "$1" --key "$FOLDER/keys/$2.pem" --kid "$2" "${@:3}"; }
+    sign revoke ops keeper > "$FOLDER/wrong.jws"
+    run --separate-stderr cloister commands revoke "$FOLDER/wrong.jws"
+    echo "$status $stderr"
+    [ "$status" -eq 5 ]
+    [[ "$stderr" == *"(profile)"* ]]
+    sign revoke keeper ops > "$FOLDER/revocation.jws"
+    run --separate-stderr as $OTHER commands revoke "$FOLDER/revocation.jws"
+    [ "$status" -eq 8 ]
+    sign sign keeper --machine "$(printf '%064d' 1)" --state "$FOLDER/keys" -- /bin/true > "$FOLDER/command.jws"
+    run --separate-stderr cloister commands revoke "$FOLDER/command.jws"
+    echo "$status $stderr"
+    [ "$status" -eq 5 ]
+    is "[k['kid'] for k in s['commands']['keys'] if k['revoked']]" "[]"
+    run --separate-stderr cloister commands revoke - < "$FOLDER/revocation.jws"
+    echo "$status $stderr"
+    [ "$status" -eq 0 ]
+    is "[k['kid'] for k in s['commands']['keys'] if k['revoked']]" "['ops']"
+    [[ "$(cloister commands)" == *"ops         SHA256:"*", countersigns, REVOKED"* ]]
+    sign revoke ops ops > "$FOLDER/late.jws"
+    run --separate-stderr cloister commands revoke "$FOLDER/late.jws"
+    [ "$status" -eq 5 ]
+    [[ "$stderr" == *"(revoked)"* ]]
+}
+
+restart() {
+    end "$FOLDER/agent.pid"
+    "$@"
+    "$FOLDER/bin/cloisterd" --config "$FOLDER/cloister.conf" >> "$FOLDER/log" 2>&1 3>&- 4>&- &
+    echo $! > "$FOLDER/agent.pid"
+}
+
+@test "commands reset: a store that is missing is down, and a new one makes it well" {
+    restart rm "$FOLDER/state/vault/commands"
+    missing() { is "s['commands']['down']" True; }
+    await "the vault to miss its store" missing
+    await "the rest to serve" is "w['capture']['state']" serving
+    run cloister status
+    [ "$status" -eq 9 ]
+    [[ "$output" == *"every command is REFUSED: "*"cloister commands reset"* ]]
+    run --separate-stderr as $OTHER commands reset --yes
+    [ "$status" -eq 8 ]
+    run --separate-stderr cloister commands reset --yes
+    echo "$status $output $stderr"
+    [ "$status" -eq 0 ]
+    [[ "$output" == "There is a new replay store."* ]]
+    is "s['commands']['store']" ""
+    await "all to serve" serves
+}
+
 @test "a worker that dies is seen down with its reason, and comes back" {
     # Often enough that the back-off leaves time to look.
     for _ in 1 2 3 4 5; do
@@ -265,6 +338,20 @@ time.sleep(60)' "$RUNTIME/door/control" 3>&- 4>&- &
     done
     as_before() { [ "$(open_files)" -le "$before" ]; }
     await "the last connection to be closed" as_before
+}
+
+@test "commands --follow --notify outlives the agent" {
+    "$FOLDER/bin/cloister" --runtime "$RUNTIME" commands --follow --notify > "$FOLDER/followed" 2>&1 3>&- 4>&- &
+    follower=$!
+    connected() { [ "$(find "/proc/$follower/fd" -lname 'socket:*' 2> /dev/null | wc -l)" -ge 2 ]; }
+    await "it to be connected" connected
+    gone_again() { ! connected; }
+    restart await "it to notice" gone_again
+    kill -0 $follower
+    await "the agent to serve" serves
+    await "it to be connected again" connected
+    tr '\0' ' ' < "/proc/$follower/cmdline" | grep -q -- '--follow --notify --since [1-9]'
+    kill $follower
 }
 
 @test "after the agent has stopped: 7" {

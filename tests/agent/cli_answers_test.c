@@ -39,7 +39,9 @@ struct play {
     unsigned resets;
     ipc_Refused refused;   /* instead of any answer, if it has a reason */
     ipc_UplinkPhase later; /* uplink's next state, once `cloister` has said what it waits for */
-    int err_fd;
+    int out_fd, err_fd;
+    const char *until; /* cloister is ended when it has said this */
+    unsigned asked;    /* how often for the commands */
     unsigned enrolments;
     char token[128];
 };
@@ -82,6 +84,22 @@ static void on_offer(struct channel *channel, const struct message *m)
     channel_send(channel, IPC_TOKEN_DECISION, m->envelope.request, &play.decision, NULL, 0);
 }
 
+/* A command comes and ends while somebody follows. */
+static void on_commands(struct channel *channel, uint32_t request)
+{
+    ipc_CommandEntry *entry = &play.commands.recent[0];
+    play.asked++;
+    if (play.until && play.asked >= 2) {
+        play.commands.recent_count = 1;
+        *entry = (ipc_CommandEntry){.profile = ipc_PROFILE_ADMIN, .accepted_ms = UINT64_MAX / 2};
+        entry->phase = play.asked == 2 ? ipc_COMMAND_STARTED : ipc_COMMAND_ENDED;
+        strcpy(entry->kid, "ops");
+        strcpy(entry->summary, "'/bin/id' '<b>&'");
+        strcpy(entry->result, play.asked == 2 ? "" : "exit 3");
+    }
+    channel_send(channel, IPC_COMMAND_STATUS_REPLY, request, &play.commands, NULL, 0);
+}
+
 static void on_reset(struct channel *channel, uint32_t request)
 {
     ipc_StoreResetDone done = {.epoch_ms = UINT64_C(1790000000000)};
@@ -100,8 +118,7 @@ static void answer(struct channel *channel, struct message *m)
     else if (m->envelope.number == IPC_ENROLL)
         on_enroll(channel, m);
     else if (m->envelope.number == IPC_COMMAND_STATUS)
-        channel_send(channel, IPC_COMMAND_STATUS_REPLY, m->envelope.request, &play.commands, NULL,
-                     0);
+        on_commands(channel, m->envelope.request);
     else if (m->envelope.number == IPC_TOKEN_OFFER)
         on_offer(channel, m);
     else if (m->envelope.number == IPC_STORE_RESET)
@@ -124,11 +141,15 @@ static bool is_over(struct world *w, void *arg)
         w->b.uplink = (ipc_UplinkStatus){.phase = play.later};
         play.later = 0;
     }
+    char said_so_far[8192] = "";
+    if (play.until && pread(play.out_fd, said_so_far, sizeof(said_so_far) - 1, 0) > 0 &&
+        strstr(said_so_far, play.until))
+        kill(play.child, SIGTERM);
     int status;
     if (waitpid(play.child, &status, WNOHANG) != play.child)
         return false;
-    assert_true(WIFEXITED(status));
-    play.status = WEXITSTATUS(status);
+    assert_true(WIFEXITED(status) || (play.until && WTERMSIG(status) == SIGTERM));
+    play.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     return true;
 }
 
@@ -146,6 +167,7 @@ static int cloister(const char *a, const char *b, const char *c, const char *d)
     FILE *out = tmpfile(), *err = tmpfile();
     posix_spawn_file_actions_t files;
     assert_true(out && err && posix_spawn_file_actions_init(&files) == 0);
+    play.out_fd = fileno(out);
     play.err_fd = fileno(err);
     posix_spawn_file_actions_adddup2(&files, fileno(out), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&files, fileno(err), STDERR_FILENO);
@@ -371,6 +393,43 @@ static void test_reset(void **state)
     assert_non_null(strstr(play.err, "disk full"));
 }
 
+static void write_program(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+/* A command for admin is shown to the desktop once, when it is accepted. */
+static void test_follow(void **state)
+{
+    char folder[] = "/tmp/cloister-follow-XXXXXX", path[64], told[512] = "";
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/notify-send", folder);
+    write_program(path, "#!/bin/sh\nprintf '%s|' \"$@\" >> \"${0%/*}/told\"\n");
+    char *before = strdup(getenv("PATH"));
+    setenv("PATH", folder, 1);
+    play.until = "\"ended\"";
+    cloister("commands", "--follow", "--notify", "--json");
+    setenv("PATH", before, 1);
+    free(before);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/told", folder);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && read(fd, told, sizeof(told) - 1) > 0);
+    close(fd);
+    unlink(path);
+    rmdir(folder);
+    assert_string_equal(told,
+                        "--app-name=Cloister|--urgency=critical|--|A command of your "
+                        "administrators runs as root|'/bin/id' '&lt;b>&amp;'\nsigned by ops|");
+    const char *second = strchr(play.out, '\n');
+    assert_non_null(strstr(play.out, "\"phase\":\"started\""));
+    assert_non_null(second);
+    assert_non_null(strstr(second, "\"result\":\"exit 3\""));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -389,6 +448,7 @@ int main(void)
         TEST(test_commands_in_status),
         TEST(test_revocation),
         TEST(test_reset),
+        TEST(test_follow),
     };
     return cmocka_run_group_tests_name("cli_answers", tests, NULL, NULL);
 }
