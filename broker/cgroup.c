@@ -191,13 +191,26 @@ int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgrou
     return result;
 }
 
+int cgroup_birthplace(int *fd, const struct cgroup *group, const char *name)
+{
+    *fd = -1;
+    for (uint32_t i = 0; i < group->count; i++) {
+        char leaf[448];
+        leaf_path(leaf, &group->trees[i], name);
+        if (group->trees[i].version == 2)
+            return (*fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ? -errno : 0;
+    }
+    return 0;
+}
+
 int cgroup_join(const struct cgroup *group, const char *name)
 {
     int result = 0;
     for (uint32_t i = 0; i < group->count && result == 0; i++) {
         char leaf[448];
         leaf_path(leaf, &group->trees[i], name);
-        result = put(leaf, "cgroup.procs", "0"); /* who writes */
+        if (group->trees[i].version == 1)
+            result = put(leaf, "tasks", "0"); /* who writes */
     }
     return result;
 }

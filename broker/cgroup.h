@@ -58,7 +58,16 @@ void cgroup_open(struct cgroup *group, pid_t pid, uint64_t tag);
  */
 int cgroup_leaf(const struct cgroup *group, const char *name, const struct cgroup_limits *limits);
 
-/* Puts the calling process into the leaf, in every tree. Returns 0 or -errno. */
+/*
+ * Moving a process into a group takes a lock that waits for all processors, 10 to 20 ms, which one
+ * command after the other would feel. A process that is born in its group (clone3(2),
+ * CLONE_INTO_CGROUP) needs none, and neither does a single thread that moves itself on v1.
+ */
+
+/* Opens the leaf in the v2 tree for clone3; *fd is -1 if there is none. Returns 0 or -errno. */
+int cgroup_birthplace(int *fd, const struct cgroup *group, const char *name);
+
+/* Puts the calling process, which has one thread, into the leaf in all v1 trees. 0 or -errno. */
 int cgroup_join(const struct cgroup *group, const char *name);
 
 /* Kills whatever is left in the leaf and removes it. Returns 0, or -EBUSY: call again later. */

@@ -1,6 +1,7 @@
 #pragma GCC diagnostic ignored "-Wformat-truncation"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -141,11 +143,16 @@ static void test_v2_in_a_group_of_its_own(void **state)
     has(leaf, "9");
     snprintf(leaf, sizeof leaf, "%s/s/c.service/w/cpu.max", root);
     has(leaf, "20000 100000");
-    assert_int_equal(cgroup_join(&group, "w"), -ENOENT); /* it has no such file here */
-    shell("touch s/c.service/w/cgroup.procs");
-    assert_int_equal(cgroup_join(&group, "w"), 0);
-    snprintf(leaf, sizeof leaf, "%s/s/c.service/w/cgroup.procs", root);
-    has(leaf, "0");
+    assert_int_equal(cgroup_join(&group, "w"), 0); /* nothing to do: it is born there */
+    struct stat born, there;
+    int fd;
+    assert_int_equal(cgroup_birthplace(&fd, &group, "absent"), -ENOENT);
+    assert_int_equal(cgroup_birthplace(&fd, &group, "w"), 0);
+    snprintf(leaf, sizeof leaf, "%s/s/c.service/w", root);
+    assert_int_equal(fstat(fd, &born), 0);
+    assert_int_equal(stat(leaf, &there), 0);
+    assert_true(born.st_ino == there.st_ino && born.st_dev == there.st_dev);
+    close(fd);
     assert_int_equal(cgroup_remove(&group, "w"), -EBUSY); /* its files are real ones here */
     snprintf(leaf, sizeof leaf, "%s/s/c.service/w/cgroup.kill", root);
     has(leaf, "1");
@@ -192,19 +199,19 @@ static int open_real(void)
     return found == (CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU);
 }
 
-static void test_real_leaf_holds_a_process(void **state)
+/* Starts a process as the monitor does, in the leaf of every tree; and ends it and them. */
+static void hold_a_process(const struct cgroup_limits *of)
 {
-    (void)state;
-    if (geteuid() != 0 || !open_real()) {
-        cgroup_close(&group);
-        skip();
-    }
     char path[512], line[32];
-    int status, joined[2];
-    assert_int_equal(cgroup_join(&group, "w0-1"), -ENOENT);
-    assert_int_equal(cgroup_leaf(&group, "w0-1", &limits), 0);
+    int status, joined[2], leaf;
+    assert_int_equal(cgroup_leaf(&group, "w0-1", of), 0);
     assert_int_equal(pipe(joined), 0);
-    pid_t child = fork();
+    assert_int_equal(cgroup_birthplace(&leaf, &group, "w0-1"), 0);
+    struct clone_args arguments = {.flags = leaf < 0 ? 0 : CLONE_INTO_CGROUP,
+                                   .cgroup = (uint64_t)leaf,
+                                   .exit_signal = SIGCHLD};
+    pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+    assert_true(child >= 0);
     if (child == 0) {
         char result = (char)-cgroup_join(&group, "w0-1");
         (void)!write(joined[1], &result, 1);
@@ -216,6 +223,8 @@ static void test_real_leaf_holds_a_process(void **state)
     assert_int_equal(line[0], 0);
     close(joined[0]);
     close(joined[1]);
+    if (leaf >= 0)
+        close(leaf);
     for (uint32_t i = 0; i < group.count; i++) {
         snprintf(path, sizeof path, "%s/w0-1/cgroup.procs", group.trees[i].base);
         snprintf(line, sizeof line, "%d", child);
@@ -229,6 +238,29 @@ static void test_real_leaf_holds_a_process(void **state)
     for (uint32_t i = 0; i < group.count; i++) {
         assert_int_equal(access(group.trees[i].base, F_OK), -1);
     }
+}
+
+static void test_real_leaf_holds_a_process(void **state)
+{
+    (void)state;
+    if (geteuid() != 0 || !open_real()) {
+        cgroup_close(&group);
+        skip();
+    }
+    hold_a_process(&limits);
+}
+
+/* Where the host has v2 beside v1, without controllers: what is born there is there. */
+static void test_real_birth_in_v2(void **state)
+{
+    (void)state;
+    group = (struct cgroup){.count = 1, .trees = {{.version = 2}}};
+    if (geteuid() != 0 || access("/sys/fs/cgroup/unified/cgroup.procs", W_OK) != 0)
+        skip();
+    snprintf(group.trees[0].base, sizeof group.trees[0].base,
+             "/sys/fs/cgroup/unified/cloister-%d-test", getpid());
+    assert_int_equal(mkdir(group.trees[0].base, 0755), 0);
+    hold_a_process(&(struct cgroup_limits){0});
 }
 
 static void test_real_sweep_after_a_killed_monitor(void **state)
@@ -268,6 +300,7 @@ int main(void)
         T(test_v2_not_alone),
         T(test_a_limit_without_a_controller),
         T(test_real_leaf_holds_a_process),
+        T(test_real_birth_in_v2),
         T(test_real_sweep_after_a_killed_monitor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ static void run_child(const struct monitor_child *own, const struct monitor_host
 static int clone_child(struct monitor_child *out, const struct monitor_host *host,
                        uint64_t namespaces, const struct monitor_start *start)
 {
-    int life[2] = {-1, -1}, log[2] = {-1, -1}, link[2] = {-1, -1}, wanted[WANTED_FDS];
+    int life[2] = {-1, -1}, log[2] = {-1, -1}, link[2] = {-1, -1}, wanted[WANTED_FDS], leaf = -1;
     int result = pipe2(life, O_CLOEXEC) != 0 || pipe2(log, O_CLOEXEC | O_DIRECT) != 0 ||
                          fcntl(log[0], F_SETFL, O_NONBLOCK) != 0 ||
                          socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) != 0
@@ -147,8 +147,12 @@ static int clone_child(struct monitor_child *out, const struct monitor_host *hos
     wanted[STDERR_FILENO] = log[1];
     wanted[LAUNCH_FD_LINK] = link[1];
     memcpy(wanted + LAUNCH_FD_FIRST, start->passed, sizeof start->passed);
+    if (result == 0)
+        result = cgroup_birthplace(&leaf, &host->reading.cgroup, out->leaf);
     if (result == 0) {
-        struct clone_args arguments = {.flags = CLONE_PIDFD | namespaces,
+        struct clone_args arguments = {.flags = CLONE_PIDFD | namespaces |
+                                                (leaf < 0 ? 0 : CLONE_INTO_CGROUP),
+                                       .cgroup = (uint64_t)leaf,
                                        .pidfd = (uintptr_t)&out->fd[MONITOR_PIDFD],
                                        .exit_signal = SIGCHLD};
         out->pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
@@ -156,6 +160,7 @@ static int clone_child(struct monitor_child *out, const struct monitor_host *hos
             run_child(out, host, wanted);
         result = out->pid < 0 ? -errno : 0;
     }
+    monitor_close(&leaf);
     monitor_close(&life[0]);
     monitor_close(&log[1]);
     monitor_close(&link[1]);
