@@ -9,8 +9,8 @@
 
 /* Below what the monitor lets pass (MONITOR_COMMAND_RATE): then it is never the monitor's to say.
  */
-#define STARTS_PER_SECOND 50
-#define PAUSE_MS          20
+#define STARTS_PER_SECOND 100
+#define PAUSE_MS          10
 
 _Static_assert(RUN_RUNNER < MONITOR_COMMAND_SLOT, "a command's slot is above its runner's");
 _Static_assert(STARTS_PER_SECOND < MONITOR_COMMAND_RATE, "see above");

@@ -48,10 +48,10 @@
 /* What the monitor allows: per kind a bucket of starts, and a bucket of messages for all. */
 #define MONITOR_START_BURST   16u /* starts of one kind at once */
 #define MONITOR_START_RATE    2u  /* and per second afterwards */
-#define MONITOR_COMMAND_BURST 64u /* of runners, and of each kind of command */
-#define MONITOR_COMMAND_RATE  64u
-#define MONITOR_MESSAGE_BURST 512u
-#define MONITOR_MESSAGE_RATE  512u
+#define MONITOR_COMMAND_BURST 128u /* of runners, and of each kind of command */
+#define MONITOR_COMMAND_RATE  128u
+#define MONITOR_MESSAGE_BURST 1024u
+#define MONITOR_MESSAGE_RATE  1024u
 #define MONITOR_STOP_MS       3000u /* STOP: time to exit before everything is killed */
 
 #define MONITOR_RUNNER_KIND   "runner"
