@@ -61,11 +61,11 @@ const char *command_text_state(char out[COMMAND_TEXT_STATE], const struct comman
         queued_text(out, view);
     else if (item->state == QUEUE_REFUSED)
         snprintf(out, COMMAND_TEXT_STATE, "refused: %s", item->reason);
-    else if (item->state == QUEUE_TAKEN)
+    else if (item->state == QUEUE_DONE && !item->has_receipt)
         snprintf(out, COMMAND_TEXT_STATE, "revocation taken");
-    else if (item->state == QUEUE_ANSWERED && view->has_receipt)
+    else if (item->state == QUEUE_DONE && view->has_receipt)
         receipt_describe(out, COMMAND_TEXT_STATE, &view->receipt);
-    else if (item->state == QUEUE_ANSWERED)
+    else if (item->state == QUEUE_DONE)
         snprintf(out, COMMAND_TEXT_STATE, "receipt damaged");
     else
         snprintf(out, COMMAND_TEXT_STATE, "%s", queue_state_word(item->state));

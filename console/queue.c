@@ -12,8 +12,8 @@
 #define SELECT "SELECT " COLUMNS " FROM commands c LEFT JOIN machines m ON m.id = c.machine "
 
 static const char *const state_words[] = {
-    [QUEUE_QUEUED] = "queued",   [QUEUE_SENT] = "sent",   [QUEUE_RUNNING] = "running",
-    [QUEUE_REFUSED] = "refused", [QUEUE_TAKEN] = "taken", [QUEUE_ANSWERED] = "answered",
+    [QUEUE_QUEUED] = "queued",   [QUEUE_SENT] = "sent", [QUEUE_RUNNING] = "running",
+    [QUEUE_REFUSED] = "refused", [QUEUE_DONE] = "done",
 };
 
 const char *queue_state_word(enum queue_state state)
@@ -23,7 +23,7 @@ const char *queue_state_word(enum queue_state state)
 
 bool queue_finished(enum queue_state state)
 {
-    return state == QUEUE_REFUSED || state == QUEUE_TAKEN || state == QUEUE_ANSWERED;
+    return state == QUEUE_REFUSED || state == QUEUE_DONE;
 }
 
 bool queue_token_id(uint8_t id[16], const char *token, size_t length)
@@ -45,7 +45,7 @@ static int read_row(sqlite3_stmt *s, struct queue_item *out)
         !store_column_blob(s, 2, out->token, sizeof(out->token)))
         return -EIO;
     while (strcmp(word, state_words[out->state]) != 0) {
-        if (out->state == QUEUE_ANSWERED)
+        if (out->state == QUEUE_DONE)
             return -EIO;
         out->state++;
     }
@@ -198,7 +198,7 @@ int queue_running(struct store *store, int64_t row, uint64_t now_ms)
 int queue_taken(struct store *store, int64_t row, uint64_t now_ms)
 {
     return change_at(store,
-                     "UPDATE commands SET state = 'taken', reason = 'revocation',"
+                     "UPDATE commands SET state = 'done', reason = 'revocation',"
                      " decided_ms = ?2, ended_ms = ?2 WHERE id = ?1 AND state = 'sent'",
                      row, now_ms);
 }
@@ -217,11 +217,11 @@ int queue_refused(struct store *store, int64_t row, const char *reason, const ch
     return change(store, s);
 }
 
-int queue_answered(struct store *store, int64_t row, const char *receipt,
-                   const struct output_place *place, uint64_t now_ms)
+int queue_done(struct store *store, int64_t row, const char *receipt,
+               const struct output_place *place, uint64_t now_ms)
 {
     sqlite3_stmt *s = store_prepare(
-        store, "UPDATE commands SET state = 'answered', receipt = ?3, stdout_chunks = ?4,"
+        store, "UPDATE commands SET state = 'done', receipt = ?3, stdout_chunks = ?4,"
                " stderr_chunks = ?5, stored = ?6, wrong_receipt = '', reason = 'accepted',"
                " decided_ms = coalesce(decided_ms, ?2), ended_ms = ?2"
                " WHERE id = ?1 AND state IN ('sent', 'running')");

@@ -2,10 +2,10 @@
  * Commands in the database: tokens that were pushed, for which machine, and what became of each.
  * What they wrote is in files (output_file.h).
  *
- *   queued -> sent -> running -> answered     a receipt is stored
- *     ^        |  \-> refused                 the machine did not accept it
- *     |        |  \-> taken                   it was a list of revoked keys
- *     +--------+                              the machine never heard of it
+ *   queued -> sent -> running -> done     a receipt is stored
+ *     ^        |  \-> refused             the machine did not accept it
+ *     |        |  \-> done                it was a list of revoked keys, which was taken
+ *     +--------+                          the machine never heard of it
  *
  * Functions take the store of their thread; -errno means that nothing changed. Those that say
  * "within a transaction" leave it to the caller.
@@ -33,8 +33,7 @@ enum queue_state {
     QUEUE_SENT,
     QUEUE_RUNNING,
     QUEUE_REFUSED,
-    QUEUE_TAKEN,
-    QUEUE_ANSWERED,
+    QUEUE_DONE,
 };
 
 struct queue_item {
@@ -91,8 +90,8 @@ int queue_taken(struct store *store, int64_t row, uint64_t now_ms);
 /* `receipt` may be "". */
 int queue_refused(struct store *store, int64_t row, const char *reason, const char *receipt,
                   uint64_t now_ms);
-int queue_answered(struct store *store, int64_t row, const char *receipt,
-                   const struct output_place *place, uint64_t now_ms);
+int queue_done(struct store *store, int64_t row, const char *receipt,
+               const struct output_place *place, uint64_t now_ms);
 
 /* Notes where a command's output ends, durably. 0 or -errno. */
 int queue_progress(struct store *store, int64_t row, const struct output_place *place);

@@ -94,7 +94,7 @@ static void from_state_to_state(void **state)
     int64_t row = items[0].row;
     assert_int_equal(queue_unsent(store, row), QUEUE_UNKNOWN);
     assert_int_equal(queue_running(store, row, 1), QUEUE_UNKNOWN);
-    assert_int_equal(queue_answered(store, row, "r", &place, 1), QUEUE_UNKNOWN);
+    assert_int_equal(queue_done(store, row, "r", &place, 1), QUEUE_UNKNOWN);
     assert_int_equal(queue_sent(store, row, 2000), 0);
     assert_int_equal(queue_sent(store, row, 2000), QUEUE_UNKNOWN);
     assert_int_equal(waiting(one, false, items), 0);
@@ -107,11 +107,11 @@ static void from_state_to_state(void **state)
     assert_int_equal(queue_wrong_receipt(store, row, "signature"), 0);
     assert_string_equal(get(row).wrong_receipt, "signature");
     assert_int_equal(queue_receipt(store, row, receipt), QUEUE_UNKNOWN);
-    assert_int_equal(queue_answered(store, row, "r", &place, 4000), 0);
-    assert_int_equal(queue_answered(store, row, "s", &place, 4000), QUEUE_UNKNOWN);
+    assert_int_equal(queue_done(store, row, "r", &place, 4000), 0);
+    assert_int_equal(queue_done(store, row, "s", &place, 4000), QUEUE_UNKNOWN);
     assert_int_equal(queue_refused(store, row, "x", "", 1), QUEUE_UNKNOWN);
     struct queue_item item = get(row);
-    assert_int_equal(item.state, QUEUE_ANSWERED);
+    assert_int_equal(item.state, QUEUE_DONE);
     assert_int_equal(item.decided_time_ms, 3000);
     assert_int_equal(item.ended_time_ms, 4000);
     assert_memory_equal(&item.place, &place, sizeof(place));
@@ -158,7 +158,7 @@ static void found_by_the_beginning_of_the_id(void **state)
     /* Of two runs the one that was not refused. */
     queue_sent(store, items[0].row, 1);
     queue_running(store, items[0].row, 1);
-    queue_answered(store, items[0].row, "r", &items[0].place, 1);
+    queue_done(store, items[0].row, "r", &items[0].place, 1);
     push(one, "t", true);
     struct queue_item again[8];
     waiting(one, false, again);

@@ -308,8 +308,7 @@ static void take_receipt(struct session *s, struct session_command *c,
     session_sync(s);
     if (s->close_code || !check_receipt(s, c, m->receipt))
         return;
-    int result =
-        queue_answered(store_of(s), c->row, m->receipt, &c->file.durable, clocks_wall_ms());
+    int result = queue_done(store_of(s), c->row, m->receipt, &c->file.durable, clocks_wall_ms());
     if (!result)
         session_say(s, json_pack("{s:s, s:s}", "type", "command_done", "token",
                                  session_hex(hex, c->token, 16)));

@@ -391,7 +391,9 @@ static int check_command(void *context, const struct queue_item *item)
     (void)context;
     while (memcmp(item->token, token_ids[token], 16) != 0)
         require(++token < TOKENS);
-    require(item->state != QUEUE_ANSWERED || answered & UINT64_C(1) << token);
+    require(!item->has_receipt || answered & UINT64_C(1) << token);
+    require(item->state != QUEUE_DONE || item->has_receipt ||
+            strcmp(item->reason, "revocation") == 0);
     int fd = output_file_read(commands.folder, item->row), result = OUTPUT_END;
     while (fd >= 0 && (result = output_file_next(fd, &offset, &record, stored)) == 0) {
         size_t length = fill_chunk(expected, item->token, record.stream, record.index);

@@ -54,7 +54,7 @@ static const char schema_2[] =
     " machine BLOB NOT NULL CHECK(length(machine) = 32),"
     " token BLOB NOT NULL CHECK(length(token) = 16),"
     " state TEXT NOT NULL DEFAULT 'queued' CHECK(state IN"
-    "  ('queued', 'sent', 'running', 'refused', 'taken', 'answered')),"
+    "  ('queued', 'sent', 'running', 'refused', 'done')),"
     " reason TEXT NOT NULL DEFAULT '', receipt TEXT,"
     " held TEXT NOT NULL DEFAULT '', held_ms INTEGER NOT NULL DEFAULT 0,"
     " wrong_receipt TEXT NOT NULL DEFAULT '',"

@@ -90,7 +90,7 @@ class Queue(CommandTest):
         self.agent.wait_for_ack(token, 1, 1)
         self.agent.answer(token, stdout=b"hello\n", stderr=b"oops\n", exit=7)
         c = self.command(token)
-        self.assertEqual((c["state"], c["summary"]), ("answered", "exit 7"))
+        self.assertEqual((c["state"], c["summary"]), ("done", "exit 7"))
         self.assertEqual(c["claimed"]["profile"], "diagnostic")
         self.assertEqual(c["receipt"]["exit"], 7)
         self.assertEqual(self.outputs(token), (0, b"hello\n", b"oops\n"))
@@ -197,7 +197,7 @@ class Queue(CommandTest):
                 self.agent.decide(token)
                 self.agent.answer(token)
         states = [c["state"] for c in self.commands()]
-        self.assertEqual(states, ["refused" if i % 3 == 0 else "answered" for i in range(1000)])
+        self.assertEqual(states, ["refused" if i % 3 == 0 else "done" for i in range(1000)])
 
     def test_refused(self):
         for reason in ("expired", "replayed", "signature", "a_reason_of_tomorrow"):
@@ -226,7 +226,7 @@ class Queue(CommandTest):
         self.agent.decide(token, "busy")
         self.agent.decide(token)
         self.agent.answer(token)
-        self.assertEqual(self.command(token)["state"], "answered")
+        self.assertEqual(self.command(token)["state"], "done")
 
     def test_pushed_twice(self):
         token = self.token()
@@ -861,7 +861,7 @@ class KillLoop(CommandTest):
 
     def done(self, count):
         with sqlite3.connect(self.console.state + "/console.db") as db:
-            return db.execute("SELECT count(*) FROM commands WHERE state = 'answered'"
+            return db.execute("SELECT count(*) FROM commands WHERE state = 'done'"
                               ).fetchone()[0] == count
 
     def play(self, agent, token, chunks, first):
