@@ -13,7 +13,7 @@ struct image {
     size_t length;
     Elf64_Ehdr head;
     const char *names;
-    size_t names_length;
+    uint64_t names_offset, names_length;
 };
 
 /* Whether `size` bytes at `offset` lie within the file. */
@@ -58,6 +58,7 @@ static const char *read_names(struct image *image)
         image->bytes[names.sh_offset + names.sh_size - 1] != '\0')
         return "its table of section names is damaged";
     image->names = (const char *)image->bytes + names.sh_offset;
+    image->names_offset = names.sh_offset;
     image->names_length = names.sh_size;
     return NULL;
 }

@@ -32,20 +32,40 @@ static bool show_raw(FILE *out, const char *fault, const struct jws *jws)
     return false;
 }
 
-/* Whether the key may sign for that profile; true if it is not known. */
-static bool may_sign(FILE *out, const struct jws *jws, const struct command_keys *keys,
-                     uint32_t profile)
+static bool is_countersigner(const struct command_key *key)
 {
-    const struct command_key *key = keys ? jwk_find(keys, jws->kid, strlen(jws->kid)) : NULL;
-    if (!key || le32toh(key->profile) >= profile)
-        return true;
-    fprintf(out, SHOW_LABEL "the key %s may sign up to %s\n", "REFUSED", key->kid,
-            jwk_profile_name(le32toh(key->profile)));
+    return le32toh(key->flags) & COMMAND_KEY_COUNTERSIGNS;
+}
+
+static bool countersigning_is_due(const struct command_keys *keys)
+{
+    for (uint32_t i = 0; i < le32toh(keys->count); i++)
+        if (is_countersigner(&keys->keys[i]))
+            return true;
     return false;
 }
 
+/* What a vault with these keys would have against it; NULL: nothing, or the key is not known. */
+static const char *power_fault(const struct jws *jws, const struct command_keys *keys,
+                               uint32_t profile, bool twice)
+{
+    static char text[96];
+    const struct command_key *key = keys ? jwk_find(keys, jws->kid, strlen(jws->kid)) : NULL;
+    if (!key)
+        return NULL;
+    if (is_countersigner(key))
+        return "its key only countersigns";
+    if (profile == 3 && !twice && countersigning_is_due(keys))
+        return "commands for admin need a second signature";
+    if (le32toh(key->profile) >= profile)
+        return NULL;
+    snprintf(text, sizeof(text), "the key %s may sign up to %s", key->kid,
+             jwk_profile_name(le32toh(key->profile)));
+    return text;
+}
+
 static bool show_payload(FILE *out, const struct jws *jws, const struct command_keys *keys,
-                         uint64_t now)
+                         bool twice, uint64_t now)
 {
     struct payload_command command;
     json_t *list;
@@ -63,7 +83,7 @@ static bool show_payload(FILE *out, const struct jws *jws, const struct command_
         return show_raw(out, fault, jws);
     show_payload_command(out, &command, now);
     bool never = command.exp <= command.nbf || command.exp - command.nbf > PAYLOAD_VALIDITY_MAX_S;
-    bool may = may_sign(out, jws, keys, command.profile);
+    bool may = complain_of(out, power_fault(jws, keys, command.profile, twice));
     payload_free_command(&command);
     return !never && may;
 }
@@ -76,13 +96,16 @@ static bool show_inner(FILE *out, const struct jws *outer, const struct command_
     const char *fault = jws_read(&inner, outer->payload, outer->payload_length);
     if (fault)
         return complain_of(out, fault);
+    const struct command_key *key = keys ? jwk_find(keys, outer->kid, strlen(outer->kid)) : NULL;
     bool right = show_signer(out, outer, keys, "Countersigned");
+    if (key && !is_countersigner(key))
+        right = complain_of(out, "that key does not countersign");
     right &= show_signer(out, &inner, keys, "Signed");
     if (inner.kind != JWS_COMMAND) {
         complain_of(out, "what is countersigned is no command");
         right = false;
     } else {
-        right &= show_payload(out, &inner, keys, now);
+        right &= show_payload(out, &inner, keys, true, now);
     }
     jws_free(&inner);
     return right;
@@ -97,7 +120,7 @@ static bool show_jws(FILE *out, const struct jws *jws, const struct command_keys
         0) /* '{"' in base64url, which no JSON object begins with */
         return show_inner(out, jws, keys, now);
     bool right = show_signer(out, jws, keys, "Signed");
-    return show_payload(out, jws, keys, now) && right;
+    return show_payload(out, jws, keys, false, now) && right;
 }
 
 bool show_token(FILE *out, const char *text, size_t length, const struct command_keys *keys,
