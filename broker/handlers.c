@@ -123,6 +123,7 @@ static void on_vault_event(struct broker *b, struct peer *from, const struct mes
         [ipc_VaultEventKind_KEY_NOT_AVAILABLE] = "the machine key cannot be used now",
         [ipc_VaultEventKind_IDENTIFIER_NOT_RECORDED] = "a serial number could not be recorded",
         [ipc_VaultEventKind_BINDING_WEAK] = "the machine key is bound to no hardware",
+        [ipc_VaultEventKind_STORE_NOT_USABLE] = "signed commands are refused",
     };
     size_t kind = (size_t)event.kind;
     if (kind == 0 || kind >= sizeof(words) / sizeof(words[0])) {
@@ -131,6 +132,7 @@ static void on_vault_event(struct broker *b, struct peer *from, const struct mes
     }
     bool alert = event.kind == ipc_VaultEventKind_KEY_ROTATED ||
                  event.kind == ipc_VaultEventKind_KEY_SET_ASIDE ||
+                 event.kind == ipc_VaultEventKind_STORE_NOT_USABLE ||
                  event.kind == ipc_VaultEventKind_KEY_NOT_AVAILABLE;
     log_line(alert ? LOG_ALERT : LOG_NOTICE, "vault: %s: %s", words[kind], event.detail);
     if (event.kind == ipc_VaultEventKind_KEY_ROTATED)

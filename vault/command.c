@@ -101,6 +101,17 @@ bool command_wanted(struct command_service *service, ipc_RunnerWanted *out)
     return true;
 }
 
+bool command_event(struct command_service *service, ipc_VaultEvent *out)
+{
+    const char *trouble = replay_store_trouble(&service->store);
+    if (strcmp(trouble, service->told) == 0)
+        return false;
+    snprintf(service->told, sizeof service->told, "%s", trouble);
+    *out = (ipc_VaultEvent){.kind = ipc_STORE_NOT_USABLE};
+    snprintf(out->detail, sizeof out->detail, "%s", trouble);
+    return *trouble != '\0';
+}
+
 /* ---------------------------------------------------------------- offers */
 
 /* Signs what is said of a token; without a key, or too often, it is said without a signature. */

@@ -60,6 +60,7 @@ struct command_service {
     struct ration offers;
     struct log_budget log;
     uint64_t refused;
+    char told[REPLAY_TROUBLE_SIZE]; /* the store's trouble that was told last, or "" */
     uint32_t last_number;
     struct command_under_way current;
     bool owes; /* the end of a command that could not be written down yet */
@@ -94,6 +95,9 @@ bool command_holds_key(const struct command_service *service);
 
 /* Fills `out` with a runner that is wanted: true, once for each command. */
 bool command_wanted(struct command_service *service, ipc_RunnerWanted *out);
+
+/* Fills `out` with what the broker must know: true, once for each trouble of the store. */
+bool command_event(struct command_service *service, ipc_VaultEvent *out);
 
 /* `receipt` of the service is the blob: of a refused or a replayed token. */
 const struct service_refusal *command_offer(struct command_service *service, uint32_t uid,

@@ -538,7 +538,7 @@ static void a_runner_that_never_asks_is_given_up(void **state)
 {
     struct desk *desk = *state;
     accept(desk);
-    desk->now.mono_ms += 119999;
+    desk->now.mono_ms += 7199999;
     assert_int_equal(offer_again(desk, 1), ipc_DECISION_BUSY);
     desk->now.mono_ms += 1;
     assert_int_equal(offer_again(desk, 1), ipc_DECISION_REPLAYED);
@@ -620,6 +620,28 @@ static void no_start_without_a_store(void **state)
     assert_int_equal(fetch(desk, desk->wanted.number)->reason, ipc_NO_SUCH);
 }
 
+/* The broker raises the alert; it is told of each trouble once. */
+static void a_lost_store_is_told_once(void **state)
+{
+    struct desk *desk = *state;
+    ipc_VaultEvent event;
+    ipc_StoreResetDone done;
+    assert_false(command_event(&desk->commands, &event));
+    remove_store(desk);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(offer(desk, sample(desk)), ipc_DECISION_STORE);
+        assert_int_equal(command_event(&desk->commands, &event), !again);
+    }
+    assert_int_equal(event.kind, ipc_STORE_NOT_USABLE);
+    assert_non_null(strstr(event.detail, "while it was in use"));
+    assert_null(command_reset(&desk->commands, 0, desk->now, &done));
+    assert_false(command_event(&desk->commands, &event));
+    remove_store(desk);
+    begin(desk);
+    assert_true(command_event(&desk->commands, &event));
+    assert_non_null(strstr(event.detail, "missing"));
+}
+
 static void status_tells_the_latest_first(void **state)
 {
     struct desk *desk = *state;
@@ -663,6 +685,7 @@ int main(void)
         test(without_a_store_everything_is_refused),
         test(an_end_waits_for_a_store),
         test(no_start_without_a_store),
+        test(a_lost_store_is_told_once),
         test(status_tells_the_latest_first),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);

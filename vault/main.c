@@ -55,9 +55,12 @@ static struct command_time now(void)
     return (struct command_time){.mono_ms = now_ms(), .unix_ms = unix_ms()};
 }
 
-static void tell_events(struct worker *worker, struct service *service)
+static void tell_events(struct worker *worker, struct service *service,
+                        struct command_service *commands)
 {
     ipc_VaultEvent event;
+    if (command_event(commands, &event)) /* which is logged already */
+        worker_notify(worker, IPC_VAULT_EVENT, &event);
     while (service_event(service, &event)) {
         log_notice("%s", event.detail);
         worker_notify(worker, IPC_VAULT_EVENT, &event);
@@ -123,8 +126,10 @@ static void handle(struct vault *vault, const struct message *message)
     struct service *service = &vault->service;
     bool of_commands = command_handle(worker, &vault->commands, message, now());
     service->hold = command_holds_key(&vault->commands);
-    if (of_commands)
+    if (of_commands) {
+        tell_events(worker, service, &vault->commands);
         return;
+    }
     switch (message->envelope.number) {
     case IPC_SIGN_CHALLENGE:
         sign_challenge(worker, service, message);
@@ -143,7 +148,7 @@ static void handle(struct vault *vault, const struct message *message)
         worker_fail(WORKER_EXIT_PROTOCOL, "the broker sent %s, which nothing here asked for",
                     message->envelope.type->name);
     }
-    tell_events(worker, service);
+    tell_events(worker, service, &vault->commands);
 }
 
 static void serve(struct vault *vault)
@@ -189,7 +194,7 @@ static void begin(struct vault *vault)
         worker_fail(WORKER_EXIT_PROTOCOL, "the console's name is too long");
     begin_commands(vault, folder);
     service_open(&vault->service, unix_ms());
-    tell_events(&vault->worker, &vault->service);
+    tell_events(&vault->worker, &vault->service, &vault->commands);
 }
 
 /* Everything that needs memory which is locked, or a library's own files. */

@@ -59,7 +59,7 @@ fail(struct replay_store *store, enum replay_store_state state, const char *form
     store->state = state;
     replay_file_close(&store->file);
     if (strcmp(was, store->trouble) != 0)
-        log_alert("every command is refused: %s", store->trouble);
+        log_error("every command is refused: %s", store->trouble);
 }
 
 static void lose(struct replay_store *store, const char *how)
@@ -234,7 +234,7 @@ void replay_store_make_room(struct replay_store *store, uint64_t unix_ms)
         return;
     uint8_t token[ORDER_TOKEN_SIZE];
     memcpy(token, oldest->receipt.token, sizeof token);
-    log_alert("a receipt that no console has asked for in a week is given up");
+    log_error("a receipt that no console has asked for in a week is given up");
     replay_store_deliver(store, token, unix_ms);
 }
 
