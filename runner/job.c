@@ -1,7 +1,5 @@
 #include "job.h"
 
-#include <signal.h>
-#include <string.h>
 #include <time.h>
 
 #define GREETING_MS 15000

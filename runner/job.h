@@ -27,6 +27,12 @@
 
 #define JOB_NEVER STREAMS_NEVER
 
+/* For how long after its end a command's output waits for the console. A test's runner waits less.
+ */
+#ifndef JOB_KEEP_MS
+#define JOB_KEEP_MS 3600000
+#endif
+
 enum job_phase {
     JOB_GREETING,
     JOB_FETCHING,

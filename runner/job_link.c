@@ -11,7 +11,6 @@
 #define TERM_MS    2000 /* from SIGTERM to SIGKILL */
 #define KILL_MS    5000 /* from SIGKILL to the word that all are dead */
 #define LOST_MS    2000 /* from the helper's death to that of all others, which the kernel sees to */
-#define KEEP_MS    3600000
 
 /* ---------------------------------------------------------------- the order */
 
@@ -65,7 +64,7 @@ static void ended(struct job *job, ipc_CommandEnd end, uint32_t code)
     job->end = end;
     job->code = code;
     job->ended_ms = job_unix_ms();
-    job->give_up_ms = job_now_ms() + KEEP_MS;
+    job->give_up_ms = job_now_ms() + JOB_KEEP_MS;
     streams_end(&job->streams);
     if (end == ipc_CommandEnd_END_LOST)
         job->due_ms = job_now_ms() + LOST_MS;

@@ -81,6 +81,13 @@ static void show_log(const char *kind, int log)
     print_error("the log of %s: %s\n", kind, text);
 }
 
+static const char *folder_of(const struct launched_pair *pair, const struct policy *policy)
+{
+    if (policy->identity == POLICY_ROOT)
+        return LAUNCHED_ADMIN;
+    return pair->programs && !policy->command ? pair->programs : LAUNCHED_PROGRAMS;
+}
+
 static void send_launch_order(const struct launched_pair *pair, const struct policy *policy,
                               uint32_t uid, int link)
 {
@@ -90,8 +97,8 @@ static void send_launch_order(const struct launched_pair *pair, const struct pol
     assert_int_equal(namespaces_read(&order.monitors), 0);
     snprintf(order.root, sizeof order.root, "%s/root", pair->home);
     snprintf(order.paths[POLICY_BASE_CHANNEL], size, "%s/channel", pair->home);
-    snprintf(order.paths[POLICY_BASE_PROGRAM], size, "%s/%s",
-             policy->identity == POLICY_ROOT ? LAUNCHED_ADMIN : LAUNCHED_PROGRAMS, policy->program);
+    snprintf(order.paths[POLICY_BASE_PROGRAM], size, "%s/%s", folder_of(pair, policy),
+             policy->program);
     assert_int_equal(send(link, &order, sizeof order, 0), sizeof order);
 }
 

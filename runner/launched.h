@@ -33,9 +33,10 @@ struct launched_pair {
     uint8_t order[ORDER_MAX];
     size_t order_length;
     ipc_LockReport lock;
+    const char *programs; /* the folder of the runner's program; NULL: that of all others */
 };
 
-/* Makes the folder and the link, and a grant for this order. */
+/* Makes the folder and the link, and a grant for this order; `programs` may be set then. */
 void launched_prepare(struct launched_pair *pair, struct order *order);
 
 /* Kills what runs and removes the folder. */
