@@ -62,16 +62,22 @@ void command_open(struct command_service *service, struct command_time now)
     settle(service, now);
 }
 
-/* Writes down what could not be written before. */
+/*
+ * Writes down what could not be written before. A start that failed half-way may stand in the store
+ * after all: nobody was told the order, but that is not what the store can say then.
+ */
 static void pay(struct command_service *service, struct command_time now)
 {
+    struct receipt *owed = &service->owed;
     if (!service->owes || !replay_store_usable(&service->store))
         return;
     const struct replay_command *command =
-        replay_state_find(replay_store_known(&service->store), service->owed.token);
+        replay_state_find(replay_store_known(&service->store), owed->token);
+    if (command && command->phase == ipc_COMMAND_STARTED && owed->decision == RECEIPT_NOT_RUN)
+        command_give_up(owed, true, "agent_stopped", now);
     bool open = command && command->phase != ipc_COMMAND_ENDED;
-    if (!open || replay_store_finish(&service->store, &service->owed, now.unix_ms) == 0)
-        service->owes = false;
+    int error = open ? replay_store_finish(&service->store, owed, now.unix_ms) : 0;
+    service->owes = error != 0 && error != -EINVAL; /* which settle() deals with */
 }
 
 void command_tick(struct command_service *service, struct command_time now)
@@ -99,6 +105,11 @@ bool command_wanted(struct command_service *service, ipc_RunnerWanted *out)
     *out = service->wanted;
     service->wants = false;
     return true;
+}
+
+bool command_may_log(struct command_service *service, struct command_time now)
+{
+    return log_budget_take(&service->log, now.mono_ms, "refusals");
 }
 
 bool command_event(struct command_service *service, ipc_VaultEvent *out)
@@ -148,7 +159,7 @@ static void log_refusal(struct command_service *service, uint32_t uid, ipc_Decis
 {
     const struct token *token = service->offered;
     char id[2 * ORDER_TOKEN_SIZE + 1] = "-", jti[2 * RECEIPT_JTI_SIZE + 1] = "-";
-    if (!log_budget_take(&service->log, now.mono_ms, "refused tokens"))
+    if (!command_may_log(service, now))
         return;
     if (decision != ipc_DECISION_RATIONED)
         sodium_bin2hex(id, sizeof id, token->id, sizeof token->id);

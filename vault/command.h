@@ -96,6 +96,9 @@ bool command_holds_key(const struct command_service *service);
 /* Fills `out` with a runner that is wanted: true, once for each command. */
 bool command_wanted(struct command_service *service, ipc_RunnerWanted *out);
 
+/* Whether a line may be logged about a request that was refused: no more of them than of tokens. */
+bool command_may_log(struct command_service *service, struct command_time now);
+
 /* Fills `out` with what the broker must know: true, once for each trouble of the store. */
 bool command_event(struct command_service *service, ipc_VaultEvent *out);
 

@@ -5,15 +5,17 @@
 #include "log.h"
 
 /* Sends the answer with its blob, or the refusal in its place. */
-static void answer(struct worker *worker, const struct message *request, uint16_t number,
-                   const void *body, const void *blob, size_t length,
-                   const struct service_refusal *refusal)
+static void answer(struct worker *worker, struct command_service *service,
+                   const struct message *request, uint16_t number, const void *body,
+                   const void *blob, size_t length, const struct service_refusal *refusal,
+                   struct command_time now)
 {
     if (!refusal) {
         worker_answer(worker, request, number, body, length ? blob : NULL, length);
         return;
     }
-    log_warning("%s refused: %s", request->envelope.type->name, refusal->detail);
+    if (command_may_log(service, now))
+        log_warning("%s refused: %s", request->envelope.type->name, refusal->detail);
     worker_refuse(worker, request, refusal->reason, refusal->detail);
 }
 
@@ -29,8 +31,8 @@ static void offer(struct worker *worker, struct command_service *service,
                       message->envelope.blob_length, now, &reply);
     if (command_wanted(service, &wanted))
         worker_notify(worker, IPC_RUNNER_WANTED, &wanted);
-    answer(worker, message, IPC_TOKEN_DECISION, &reply, service->receipt, service->receipt_length,
-           refusal);
+    answer(worker, service, message, IPC_TOKEN_DECISION, &reply, service->receipt,
+           service->receipt_length, refusal, now);
 }
 
 static void fetch(struct worker *worker, struct command_service *service,
@@ -40,8 +42,8 @@ static void fetch(struct worker *worker, struct command_service *service,
     ipc_CommandOrder reply;
     worker_decode(worker, message, &request);
     const struct service_refusal *refusal = command_fetch(service, &request, now, &reply);
-    answer(worker, message, IPC_COMMAND_ORDER, &reply, service->order, service->order_length,
-           refusal);
+    answer(worker, service, message, IPC_COMMAND_ORDER, &reply, service->order,
+           service->order_length, refusal, now);
     sodium_memzero(service->order, service->order_length);
 }
 
@@ -52,7 +54,7 @@ static void finished(struct worker *worker, struct command_service *service,
     ipc_CommandRecorded reply;
     worker_decode(worker, message, &request);
     const struct service_refusal *refusal = command_finished(service, &request, now, &reply);
-    answer(worker, message, IPC_COMMAND_RECORDED, &reply, NULL, 0, refusal);
+    answer(worker, service, message, IPC_COMMAND_RECORDED, &reply, NULL, 0, refusal, now);
 }
 
 static void lost(struct worker *worker, struct command_service *service,
@@ -70,8 +72,8 @@ static void query(struct worker *worker, struct command_service *service,
     ipc_CommandQueryReply reply;
     worker_decode(worker, message, &request);
     const struct service_refusal *refusal = command_query(service, &request, now, &reply);
-    answer(worker, message, IPC_COMMAND_QUERY_REPLY, &reply, service->receipt,
-           service->receipt_length, refusal);
+    answer(worker, service, message, IPC_COMMAND_QUERY_REPLY, &reply, service->receipt,
+           service->receipt_length, refusal, now);
 }
 
 static void delivered(struct worker *worker, struct command_service *service,
@@ -81,17 +83,17 @@ static void delivered(struct worker *worker, struct command_service *service,
     ipc_ReceiptForgotten reply;
     worker_decode(worker, message, &request);
     const struct service_refusal *refusal = command_delivered(service, &request, now, &reply);
-    answer(worker, message, IPC_RECEIPT_FORGOTTEN, &reply, NULL, 0, refusal);
+    answer(worker, service, message, IPC_RECEIPT_FORGOTTEN, &reply, NULL, 0, refusal, now);
 }
 
 static void status(struct worker *worker, struct command_service *service,
-                   const struct message *message)
+                   const struct message *message, struct command_time now)
 {
     static ipc_CommandStatusReply reply; /* large */
     ipc_CommandStatus request;
     worker_decode(worker, message, &request);
     const struct service_refusal *refusal = command_status(service, &reply);
-    answer(worker, message, IPC_COMMAND_STATUS_REPLY, &reply, NULL, 0, refusal);
+    answer(worker, service, message, IPC_COMMAND_STATUS_REPLY, &reply, NULL, 0, refusal, now);
 }
 
 static void reset(struct worker *worker, struct command_service *service,
@@ -102,7 +104,7 @@ static void reset(struct worker *worker, struct command_service *service,
     worker_decode(worker, message, &request);
     const struct service_refusal *refusal =
         command_reset(service, message->envelope.uid, now, &reply);
-    answer(worker, message, IPC_STORE_RESET_DONE, &reply, NULL, 0, refusal);
+    answer(worker, service, message, IPC_STORE_RESET_DONE, &reply, NULL, 0, refusal, now);
 }
 
 bool command_handle(struct worker *worker, struct command_service *service,
@@ -129,7 +131,7 @@ bool command_handle(struct worker *worker, struct command_service *service,
         delivered(worker, service, message, now);
         return true;
     case IPC_COMMAND_STATUS:
-        status(worker, service, message);
+        status(worker, service, message, now);
         return true;
     case IPC_STORE_RESET:
         reset(worker, service, message, now);

@@ -620,6 +620,85 @@ static void no_start_without_a_store(void **state)
     assert_int_equal(fetch(desk, desk->wanted.number)->reason, ipc_NO_SUCH);
 }
 
+/* ---------------------------------------------------------------- a disk that fails */
+
+/* Without the tick before it, which would open the store again. */
+static ipc_Decision offer_at_once(struct desk *desk)
+{
+    assert_null(command_offer(&desk->commands, 1, (const uint8_t *)desk->token, desk->length,
+                              desk->now, &desk->said));
+    return desk->said.decision;
+}
+
+static int failing; /* the sync that fails, counted down to 1; 0: none */
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+    if (failing == 0 || --failing != 0)
+        return __real_fdatasync(fd);
+    errno = EIO;
+    return -1;
+}
+
+/* Time goes by, until the store is opened again; then the next command is taken. */
+static void come_back(struct desk *desk)
+{
+    failing = 0;
+    assert_false(replay_store_usable(&desk->commands.store));
+    desk->now.mono_ms += 5000;
+    command_tick(&desk->commands, desk->now);
+    assert_string_equal(replay_store_trouble(&desk->commands.store), "");
+}
+
+/* Each sync in turn: of the log, which may hold the record all the same, and of the anchor. */
+static void a_failing_acceptance(void **state)
+{
+    struct desk *desk = *state;
+    for (int sync = 1; sync <= 2; sync++) {
+        struct command_sample wanted = sample(desk);
+        failing = sync;
+        assert_int_equal(offer(desk, wanted), ipc_DECISION_STORE);
+        assert_false(command_wanted(&desk->commands, &desk->wanted));
+        memcpy(desk->wanted.token, desk->said.token, sizeof desk->said.token);
+        come_back(desk);
+        assert_receipt(desk, "not_run", "agent_stopped"); /* it stands in the log */
+        run_whole(desk);
+    }
+}
+
+static void a_failing_start(void **state)
+{
+    struct desk *desk = *state;
+    for (int sync = 1; sync <= 2; sync++) {
+        accept(desk);
+        failing = sync;
+        assert_int_equal(fetch(desk, desk->wanted.number)->reason, ipc_FAILED);
+        assert_int_equal(desk->commands.order_length, 0);
+        assert_int_equal(offer_at_once(desk), ipc_DECISION_BUSY);
+        come_back(desk);
+        assert_receipt(desk, "unknown", "agent_stopped");
+        run_whole(desk);
+    }
+}
+
+static void a_failing_end(void **state)
+{
+    struct desk *desk = *state;
+    for (int sync = 1; sync <= 2; sync++) {
+        accept(desk);
+        assert_null(fetch(desk, desk->wanted.number));
+        failing = sync;
+        assert_int_equal(finish(desk, desk->wanted.number, 0)->reason, ipc_FAILED);
+        assert_int_equal(offer_at_once(desk), ipc_DECISION_BUSY);
+        come_back(desk);
+        assert_receipt(desk, "run", "");
+        run_whole(desk);
+    }
+}
+
 /* The broker raises the alert; it is told of each trouble once. */
 static void a_lost_store_is_told_once(void **state)
 {
@@ -685,6 +764,9 @@ int main(void)
         test(without_a_store_everything_is_refused),
         test(an_end_waits_for_a_store),
         test(no_start_without_a_store),
+        test(a_failing_acceptance),
+        test(a_failing_start),
+        test(a_failing_end),
         test(a_lost_store_is_told_once),
         test(status_tells_the_latest_first),
     };

@@ -129,11 +129,13 @@ static void make_first(struct replay_store *store, uint64_t unix_ms)
 
 void replay_store_open(struct replay_store *store, uint64_t unix_ms)
 {
+    uint64_t seen_ms = store->seen_ms;
     store->loaded = false;
     int outcome = replay_file_open(&store->file, store->replay);
     switch (outcome) {
     case REPLAY_FILE_GOOD:
         serve(store);
+        store->seen_ms = seen_ms > store->seen_ms ? seen_ms : store->seen_ms;
         replay_store_clock(store, unix_ms, REPLAY_TIME_STEP_MS);
         break;
     case REPLAY_FILE_MISSING:
