@@ -46,8 +46,8 @@
        */
 
 /* What the monitor allows: per kind a bucket of starts, and a bucket of messages for all. */
-#define MONITOR_START_BURST   16u /* starts of one kind at once */
-#define MONITOR_START_RATE    2u  /* and per second afterwards */
+#define MONITOR_START_BURST   16u  /* starts of one kind at once */
+#define MONITOR_START_RATE    2u   /* and per second afterwards */
 #define MONITOR_COMMAND_BURST 128u /* of runners, and of each kind of command */
 #define MONITOR_COMMAND_RATE  128u
 #define MONITOR_MESSAGE_BURST 1024u

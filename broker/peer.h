@@ -24,8 +24,8 @@ struct broker;
 struct peer {
     bool used;
     uint64_t received; /* messages, malformed ones included */
-    bool condemned;  /* killed or cut off: nothing that it says counts any more */
-    uint64_t serial; /* never reused; 0: free */
+    bool condemned;    /* killed or cut off: nothing that it says counts any more */
+    uint64_t serial;   /* never reused; 0: free */
     enum ipc_peer kind;
     enum ipc_phase phase;
     pid_t pid;
