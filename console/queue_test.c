@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,31 @@ static void what_is_stored(void **state)
     assert_int_equal(bytes, 1500);
 }
 
+/* Makes of the database what a console without commands left. */
+static void make_older(void)
+{
+    static const char *const steps[] = {"DROP TABLE commands", "DROP TABLE command_tokens",
+                                        "PRAGMA user_version = 1"};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        assert_int_equal(store_run(store_prepare(store, steps[i])), 0);
+}
+
+static void an_older_database_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    struct machine m;
+    uint8_t key[32] = {9}, id[32];
+    enroll(key, id);
+    make_older();
+    store = store_close(store);
+    assert_int_equal(store_open(&store, folder, false), 0);
+    assert_int_equal(machines_get(store, id, &m), 0);
+    assert_int_equal(push(id, "t", false), 0);
+    assert_int_equal(store_run(store_prepare(store, "PRAGMA user_version = 3")), 0);
+    store = store_close(store);
+    assert_int_equal(store_open(&store, folder, false), -EPROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +281,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(deleting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expiring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_stored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_older_database_is_brought_up_to_date, set_up, tear_down),
     };
     log_setup("test", 0);
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,22 +13,21 @@
 #include "clocks.h"
 #include "exit_status.h"
 #include "handshakes.h"
+#include "housekeeping.h"
 #include "log.h"
 #include "output_file.h"
 #include "peer.h"
-#include "queue.h"
 #include "state_folder.h"
 #include "store.h"
 #include "wake.h"
 
-#define TICK_MS          250
-#define EXPIRE_MS        600000
-#define SHUTDOWN_MS      3000
-#define HANDSHAKE_S      10
-#define STRANGERS_MAX    32 /* connections of one address by machines that are not enrolled */
-#define ENROLL_BURST     10 /* refused tokens of one address, and one more each */
-#define ENROLL_DRAIN_MS  6000
-#define CERTIFICATE_DAYS 14 /* to its end, when a warning begins */
+#define TICK_MS         250
+#define EXPIRE_MS       600000
+#define SHUTDOWN_MS     3000
+#define HANDSHAKE_S     10
+#define STRANGERS_MAX   32 /* connections of one address by machines that are not enrolled */
+#define ENROLL_BURST    10 /* refused tokens of one address, and one more each */
+#define ENROLL_DRAIN_MS 6000
 
 struct server {
     const struct config *config;
@@ -253,35 +252,12 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
-/* The file first: a command without one has no output, a file without one would never go. */
-static void expire_commands(struct server *server)
+static void keep_house(struct server *server, uint64_t mono_ms)
 {
-    int64_t row;
-    uint64_t keep_ms = (uint64_t)server->config->commands_days * 24 * 3600 * 1000;
-    uint64_t before_ms = clocks_wall_ms() - keep_ms;
-    for (int i = 0; i < 100 && queue_expired(server->uploads.store, before_ms, &row) == 0; i++) {
-        if (output_file_remove(server->commands.folder, row) != 0 ||
-            queue_delete(server->uploads.store, row, false) != 0)
-            return;
-        log_notice("command %lld: expired", (long long)row);
-    }
-}
-
-static void housekeeping(struct server *server, uint64_t mono_ms)
-{
-    int days = 0;
-    char file[PATH_MAX + 16];
     if (mono_ms < server->expire_at_ms)
         return;
     server->expire_at_ms = mono_ms + EXPIRE_MS;
-    uint64_t keep_ms = (uint64_t)server->config->incomplete_days * 24 * 3600 * 1000;
-    upload_expire(&server->uploads, clocks_wall_ms() - keep_ms, 100);
-    expire_commands(server);
-    snprintf(file, sizeof(file), "%s/server.pem", server->config->state);
-    const char *certificate = server->config->certificate[0] ? server->config->certificate : file;
-    if (certificate_days_left(certificate, &days) == 0 && days < CERTIFICATE_DAYS)
-        log_warning("%s ends in %d days; the console renews its own when it is restarted",
-                    certificate, days);
+    housekeeping(server->config, &server->uploads, server->commands.folder);
 }
 
 static void begin_stop(struct server *server, uint64_t mono_ms)
@@ -304,7 +280,7 @@ static void on_timer(lws_sorted_usec_list_t *timer)
         peer_tick(p, mono_ms);
     }
     handshakes_tick(&server->handshakes, mono_ms);
-    housekeeping(server, mono_ms);
+    keep_house(server, mono_ms);
     lws_sul_schedule(server->context, 0, &server->timer, on_timer, TICK_MS * LWS_US_PER_MS);
 }
 

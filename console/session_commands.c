@@ -181,10 +181,11 @@ static int pump(struct session *s)
 {
     struct queue_item items[SESSION_COMMANDS_MAX];
     unsigned count = 0, room = free_slots(s);
-    if (room == 0 || find_phase(s, COMMAND_QUERIED) || !keeps_pace(s))
+    if (room == 0 || find_phase(s, COMMAND_QUERIED))
         return 0;
     int result = queue_waiting(store_of(s), s->machine.id, false, items, room, &count);
-    if (result || count == 0)
+    s->paced = false;
+    if (result || count == 0 || !keeps_pace(s))
         return result;
     if (!has_room(s->stored, s->env->commands->quota_bytes))
         return hold_queued(s, &items[0]);
@@ -196,8 +197,19 @@ static bool active(const struct session *s)
     return s->has_commands && s->stage == STAGE_APPROVED && !s->close_code;
 }
 
+/* Says that what was pushed cannot be sent: somebody may be waiting for it. */
+static void log_in_vain(const struct session *s)
+{
+    struct queue_item item;
+    unsigned count = 0;
+    if (s->stage == STAGE_APPROVED && s->env->commands && !s->has_commands &&
+        queue_waiting(store_of(s), s->machine.id, false, &item, 1, &count) == 0 && count)
+        log_warning("%s: commands wait, and this agent takes none", s->address);
+}
+
 void session_commands_begin(struct session *s)
 {
+    log_in_vain(s);
     if (!active(s))
         return;
     int result = count_stored(s);

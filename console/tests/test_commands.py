@@ -243,8 +243,9 @@ class Queue(CommandTest):
 
     def test_an_agent_without_the_feature(self):
         self.agent.close()
-        self.agent, _ = self.console.again(self.agent, features=["alerts"])
         self.push(self.token())
+        self.agent, _ = self.console.again(self.agent, features=["alerts"])
+        wait_for(lambda: self.console.logged("commands wait, and this agent takes none"))
         self.agent.send({"type": "bundle_abort", "ticket": "00" * 16})
         self.agent.receive("bundle_aborted")
         self.agent.send({"type": "command_unknown", "token": "00" * 16})
