@@ -193,6 +193,33 @@ END
     [ "$status" -eq 1 ]
 }
 
+@test "cloister-sign's manual page has no faults and names every command" {
+    command -v man > /dev/null || skip "man is not installed"
+    run bash -c 'man --warnings -l "$0" 2>&1 > /dev/null' "$SOURCE/docs/man/cloister-sign.1"
+    [ -z "$output" ]
+    for name in $("$SIGN" --help | sed -nE 's/^  ([a-z-]+) .*/\1/p'); do
+        grep -qE "^\.It Cm $name( |$)" "$SOURCE/docs/man/cloister-sign.1"
+    done
+}
+
+@test "completion of cloister-sign offers every option that its help has" {
+    # shellcheck source=/dev/null
+    source "$SOURCE/packaging/completion/cloister-sign"
+    offers() {
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        COMPREPLY=()
+        _cloister_sign
+        printf '%s\n' "${COMPREPLY[@]}"
+    }
+    [ "$(offers cloister-sign "" | grep -vc '^-')" -eq "$("$SIGN" --help | grep -cE '^  [a-z-]+ ')" ]
+    for name in $("$SIGN" --help | sed -nE 's/^  ([a-z-]+) .*/\1/p'); do
+        for option in $("$SIGN" $name --help | sed -nE 's/^  (--[a-z-]+).*/\1/p'); do
+            offers cloister-sign $name "$option" | grep -qx -- "$option"
+        done
+    done
+}
+
 @test "the manual page has no faults and names every command" {
     command -v man > /dev/null || skip "man is not installed"
     run man --warnings -E UTF-8 -l -Tutf8 -Z "$SOURCE/docs/man/cloister.1"

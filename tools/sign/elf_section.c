@@ -81,7 +81,9 @@ static const char *check(const struct image *image, const Elf64_Shdr *found, siz
     if (overlap(found->sh_offset, size, 0, sizeof(*head)) ||
         overlap(found->sh_offset, size, head->e_shoff,
                 (uint64_t)head->e_shnum * sizeof(Elf64_Shdr)) ||
-        overlap(found->sh_offset, size, head->e_phoff, (uint64_t)head->e_phnum * head->e_phentsize))
+        overlap(found->sh_offset, size, head->e_phoff,
+                (uint64_t)head->e_phnum * head->e_phentsize) ||
+        overlap(found->sh_offset, size, image->names_offset, image->names_length))
         return "its section of keys overlaps its headers";
     return NULL;
 }

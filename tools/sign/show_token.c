@@ -83,6 +83,7 @@ static bool show_payload(FILE *out, const struct jws *jws, const struct command_
         return show_raw(out, fault, jws);
     show_payload_command(out, &command, now);
     bool never = command.exp <= command.nbf || command.exp - command.nbf > PAYLOAD_VALIDITY_MAX_S;
+    complain_of(out, never ? "it is valid at no time" : NULL);
     bool may = complain_of(out, power_fault(jws, keys, command.profile, twice));
     payload_free_command(&command);
     return !never && may;
