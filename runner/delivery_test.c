@@ -56,6 +56,18 @@ static void refuse_held(ipc_RefusalReason reason)
     played.held_count = 0;
 }
 
+/*
+ * Refuses what is held, and what was sent before that was known, as the broker does without an
+ * uplink. Returns when the command has ended.
+ */
+static void lose_uplink(ipc_RefusalReason reason)
+{
+    refuse_held(reason);
+    while (!played.has_finished)
+        played_step(&played);
+    refuse_held(reason);
+}
+
 /* As a new uplink, with what its console has of each stream. */
 static void resume(uint32_t out, uint32_t err)
 {
@@ -139,9 +151,7 @@ static void test_console_that_comes_back(void **state)
     (void)state;
     start_shell("for i in $(seq 100000); do echo line $i; done");
     hold(3);
-    refuse_held(ipc_RefusalReason_PEER_GONE);
-    while (!played.has_finished)
-        played_step(&played);
+    lose_uplink(ipc_RefusalReason_PEER_GONE);
     assert_silent(100);
     /* Of three chunks that were on their way the console stored none. */
     resume(0, 0);
@@ -165,9 +175,7 @@ static void test_chunks_keep_their_borders(void **state)
         lengths[i] = played.length[STREAM_OUT] - total;
         total += lengths[i];
     }
-    refuse_held(ipc_RefusalReason_NOT_RUNNING);
-    while (!played.has_finished)
-        played_step(&played);
+    lose_uplink(ipc_RefusalReason_NOT_RUNNING);
     played.next[STREAM_OUT] = 1;
     played.length[STREAM_OUT] = lengths[0];
     resume(1, 0);
@@ -187,9 +195,7 @@ static void test_numbers_that_were_never_sent(void **state)
     (void)state;
     start_shell("echo one; sleep 0.2; echo two; sleep 0.2; echo three");
     hold(1);
-    refuse_held(ipc_RefusalReason_TIMED_OUT);
-    while (!played.has_finished)
-        played_step(&played);
+    lose_uplink(ipc_RefusalReason_TIMED_OUT);
     resume(4000000000u, 4000000000u);
     played.hold_chunks = false;
     played_finish(&played); /* and checks count and hash of what came */
@@ -239,10 +245,7 @@ static void test_console_that_stays_away(void **state)
     launched_runner(&played.pair);
     played_step(&played); /* the fetch */
     hold(1);
-    while (!played.has_finished)
-        played_step(&played);
-    refuse_held(ipc_RefusalReason_PEER_GONE);
-    played.outstanding = 0;
+    lose_uplink(ipc_RefusalReason_PEER_GONE);
     while (!played.has_ended)
         played_step(&played);
     assert_int_equal(played.finished.out.bytes, 1000000);
