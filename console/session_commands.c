@@ -62,8 +62,7 @@ static void take_slot(struct session_command *c, const struct queue_item *item,
     c->file.fd = -1;
 }
 
-/* Counts what is stored of this machine's commands. */
-static int count_stored(struct session *s)
+int session_commands_count(struct session *s)
 {
     int result = queue_stored(store_of(s), s->machine.id, &s->stored);
     for (int i = 0; !result && i < SESSION_COMMANDS_MAX; i++) {
@@ -155,6 +154,19 @@ static int send_tokens(struct session *s, const struct queue_item *items, unsign
     return result;
 }
 
+/* Whether there is room for another command's output. What was counted may have been deleted since.
+ */
+static int find_room(struct session *s, bool *found)
+{
+    int result = 0;
+    *found = has_room(s->stored, s->env->commands->quota_bytes);
+    if (!*found)
+        result = session_commands_count(s);
+    if (!*found && !result)
+        *found = has_room(s->stored, s->env->commands->quota_bytes);
+    return result;
+}
+
 static int hold_queued(struct session *s, const struct queue_item *item)
 {
     if (item->held[0])
@@ -187,7 +199,11 @@ static int pump(struct session *s)
     s->paced = false;
     if (result || count == 0 || !keeps_pace(s))
         return result;
-    if (!has_room(s->stored, s->env->commands->quota_bytes))
+    bool room_here = false;
+    result = find_room(s, &room_here);
+    if (result)
+        return result;
+    if (!room_here)
         return hold_queued(s, &items[0]);
     return send_tokens(s, items, count);
 }
@@ -212,11 +228,11 @@ void session_commands_begin(struct session *s)
     log_in_vain(s);
     if (!active(s))
         return;
-    int result = count_stored(s);
+    int result = session_commands_count(s);
     if (!result)
         result = resume(s);
     if (!result)
-        result = count_stored(s);
+        result = session_commands_count(s);
     if (!result)
         result = pump(s);
     if (result)
@@ -227,7 +243,7 @@ void session_commands_refresh(struct session *s)
 {
     if (!active(s))
         return;
-    int result = count_stored(s);
+    int result = find_phase(s, COMMAND_HELD) ? session_commands_count(s) : 0;
     for (int i = 0; !result && i < SESSION_COMMANDS_MAX; i++) {
         struct session_command *c = &s->commands[i];
         if (c->phase == COMMAND_HELD && may_go_on(s, c))

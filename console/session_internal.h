@@ -129,6 +129,10 @@ void session_command_message(struct session *s, enum message_type type,
 /* The slot of `token`, or, with NULL, a free one; NULL if there is none. */
 struct session_command *session_command_find(struct session *s, const uint8_t *token);
 
+/* Counts anew what is stored of this machine's commands: meanwhile that is only added to. 0 or
+ * -errno. */
+int session_commands_count(struct session *s);
+
 /* Ends the session because the database failed (-errno), or lacks a command (positive). */
 void session_commands_failed(struct session *s, int result);
 

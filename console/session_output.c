@@ -94,6 +94,12 @@ static void hold(struct session *s, struct session_command *c, const char *why)
         session_close(s, SESSION_CLOSE_INTERNAL, "storage");
 }
 
+static bool quota_has(const struct session *s, uint64_t bytes)
+{
+    uint64_t quota = s->env->commands->quota_bytes;
+    return s->stored <= quota && bytes <= quota - s->stored;
+}
+
 static void store_chunk(struct session *s, struct session_command *c, const struct frame *frame)
 {
     unsigned stream = frame->kind == FRAME_STDERR;
@@ -103,8 +109,7 @@ static void store_chunk(struct session *s, struct session_command *c, const stru
         hold(s, c, "output");
         return;
     }
-    if (s->stored >= s->env->commands->quota_bytes ||
-        bytes > s->env->commands->quota_bytes - s->stored) {
+    if (!quota_has(s, bytes) && (session_commands_count(s) != 0 || !quota_has(s, bytes))) {
         hold(s, c, "quota");
         return;
     }
