@@ -173,3 +173,24 @@ class Desk:
         if value is not None:
             print(f"---- agent ----\n{self.agent.log()}\n---- console ----\n{self.console.log()}")
         self.remove()
+
+
+# The order of the group of P-256 (SEC 2, secp256r1): what r and s must be below.
+P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
+
+
+def parts(token):
+    """(header, payload, signature), decoded."""
+    return [unb64url(part) for part in token.split(".")]
+
+
+def with_signature(token, r, s):
+    head, body, _ = token.split(".")
+    return f"{head}.{body}.{b64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+def malleated(token):
+    """The same payload under the other signature that ECDSA allows: (r, n - s)."""
+    signature = parts(token)[2]
+    return with_signature(token, int.from_bytes(signature[:32], "big"),
+                          P256_ORDER - int.from_bytes(signature[32:], "big"))
