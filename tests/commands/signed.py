@@ -70,7 +70,7 @@ class Keys:
         now = int(time.time())
         self.sequence += 1
         payload = {"typ": "cloister-command", "ver": 1, "jti": secrets.token_hex(16), "aud": audience,
-                   "seq": self.sequence, "nbf": now - 5, "exp": now + 3600, "profile": "diagnostic"}
+                   "seq": self.sequence, "nbf": now, "exp": now + 3600, "profile": "diagnostic"}
         if script is not None:
             data = script if isinstance(script, bytes) else script.encode()
             payload.update(script=b64url(data), script_sha256=hashlib.sha256(data).hexdigest())
