@@ -134,7 +134,7 @@ class Desk:
 
     def wait_ended(self, *ids, deadline=60):
         """Waits until each has an outcome; returns the rows in that order."""
-        ended = ("done", "refused")
+        ended = ("answered", "refused", "taken")
 
         def all_ended():
             rows = self.commands()
@@ -157,8 +157,13 @@ class Desk:
         text = self.console.command("receipts", identity, "--raw").strip()
         return payload_of(text) if text else None
 
-    def output(self, identity, stream="--stdout"):
-        return self.console.command("outputs", identity, stream)
+    def output(self, identity, stream="stdout"):
+        """The bytes of one stream, which comes out of the stream of that name."""
+        result = subprocess.run([self.console.program, "outputs", identity, f"--{stream}", "--raw", "--state",
+                                 self.console.state], capture_output=True, timeout=60, check=False)
+        if result.returncode != 0:
+            raise Failure(f"cloister-console outputs: {result.stderr.decode()}")
+        return getattr(result, stream)
 
     def remove(self):
         if hasattr(self, "agent"):

@@ -29,8 +29,7 @@ class Commands(unittest.TestCase):
 
     def check_streams(self, identity, receipt):
         for stream in ("stdout", "stderr"):
-            text = subprocess.run([self.desk.console.program, "outputs", identity, f"--{stream}", "--raw",
-                                   "--state", self.desk.console.state], capture_output=True, check=True).stdout
+            text = self.desk.output(identity, stream)
             self.assertEqual(receipt[f"{stream}_bytes"], len(text))
             self.assertEqual(receipt[f"{stream}_sha256"], hashlib.sha256(text).hexdigest())
             self.assertEqual(receipt[f"{stream}_dropped"], 0)
@@ -38,7 +37,7 @@ class Commands(unittest.TestCase):
     def test_argv(self):
         row, receipt = self.desk.run(["/usr/bin/printf", "%s|", "a b", "", "c"])
         self.assertEqual((receipt["decision"], receipt["exit"], receipt["limit"]), ("run", 0, ""), row)
-        self.assertEqual(self.desk.output(row["token"]), "a b||c|")
+        self.assertEqual(self.desk.output(row["token"]), b"a b||c|")
         self.check_streams(row["token"], receipt)
         self.assertLessEqual(receipt["accepted_ms"], receipt["started_ms"])
         self.assertLessEqual(receipt["started_ms"], receipt["ended_ms"])
@@ -49,14 +48,14 @@ class Commands(unittest.TestCase):
             "#!/bin/sh -eu\necho \"$1/$COLOUR/$(cat)\"; echo problem >&2; exit 7\n",
             args=["first"], stdin="aGVsbG8", env={"COLOUR": "blue"})
         self.assertEqual((receipt["decision"], receipt["exit"]), ("run", 7))
-        self.assertEqual(self.desk.output(identity), "first/blue/hello\n")
-        self.assertEqual(self.desk.output(identity, "--stderr"), "problem\n")
+        self.assertEqual(self.desk.output(identity), b"first/blue/hello\n")
+        self.assertEqual(self.desk.output(identity, "stderr"), b"problem\n")
         self.check_streams(identity, receipt)
 
     def test_python_script(self):
         identity, receipt = self.run_script("#!/usr/bin/python3\nimport os\nprint(os.getuid() != 0)\n")
-        self.assertEqual((receipt["decision"], receipt["exit"]), ("run", 0), self.desk.output(identity, "--stderr"))
-        self.assertEqual(self.desk.output(identity), "True\n")
+        self.assertEqual((receipt["decision"], receipt["exit"]), ("run", 0), self.desk.output(identity, "stderr"))
+        self.assertEqual(self.desk.output(identity), b"True\n")
 
     def test_signal(self):
         _, receipt = self.run_script("#!/bin/sh\nkill -9 $$\n")

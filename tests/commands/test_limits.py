@@ -66,7 +66,7 @@ class Limits(unittest.TestCase):
     def test_term_ignored(self):
         identity, receipt = self.run_script(DEAF, time_ms=1000)
         self.assertEqual((receipt["limit"], receipt.get("signal")), ("time", 9))
-        self.assertEqual(self.desk.output(identity), "deaf\n")
+        self.assertEqual(self.desk.output(identity), b"deaf\n")
 
     def test_stopped_child(self):
         _, receipt = self.run_script(STOPPED, time_ms=700)
@@ -98,13 +98,13 @@ class Limits(unittest.TestCase):
     def test_double_fork(self):
         identity, receipt = self.run_script(DAEMON)
         self.assertEqual((receipt["exit"], receipt["limit"]), (3, ""))
-        self.assertEqual(self.desk.output(identity), "parent\n")
+        self.assertEqual(self.desk.output(identity), b"parent\n")
         self.assertLess(self.seconds(receipt), 10)
 
     def test_grandchild_that_holds_the_pipe(self):
         identity, receipt = self.run_script(HOLDER)
         self.assertEqual((receipt["exit"], receipt["limit"]), (4, ""))
-        self.assertEqual(self.desk.output(identity), "held\n")
+        self.assertEqual(self.desk.output(identity), b"held\n")
         self.assertLess(self.seconds(receipt), 10)
 
 
