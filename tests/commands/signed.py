@@ -14,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../agent"))
-from agent import BIN, Agent, Failure, wait_for
+from agent import BIN, Agent, Failure, make_user, wait_for
 from console import Console, enrol
 
 SIGN = os.path.join(BIN, "cloister-sign")

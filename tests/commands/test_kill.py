@@ -8,6 +8,7 @@ the file has it, "not_run" only if it has not, or "unknown". The console is kill
 """
 import argparse
 import collections
+import faulthandler
 import os
 import random
 import signal
@@ -16,8 +17,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent import make_user
-from signed import Desk, Failure, Keys
+
+from signed import Desk, Failure, Keys, make_user
 
 USER = "cloister-demo"
 STALLED = 6.0  # seconds without progress: back-off has grown; a fresh start of the agent ends it
@@ -37,14 +38,14 @@ class Loop:
         self.ids = []
         self.killed = collections.Counter()
 
-    def push(self):
+    def push(self, more):
         tokens = []
-        for number in range(self.count):
-            script = f"#!/bin/sh\necho {number} >> {self.witness}\necho ran {number}\n"
+        for number in range(len(self.ids), len(self.ids) + more):
+            rest = self.random.choice(("0", "0", "0.05", "0.2"))  # so that it is there to be killed
+            script = f"#!/bin/sh\necho {number} >> {self.witness}\nsleep {rest}\necho ran {number}\n"
             tokens.append(self.desk.keys.sign(self.desk.keys.command([self.desk.machine], script=script,
                                                                      profile="user")))
-        for start in range(0, self.count, 50):
-            self.ids += self.desk.push(*tokens[start:start + 50])
+        self.ids += self.desk.push(*tokens)
 
     def ended(self):
         try:
@@ -64,33 +65,36 @@ class Loop:
             self.desk.agent.start(wait=False)
 
     def kill_one(self):
-        targets = sorted(self.desk.agent.processes().items())
+        present = {}
+        for pid, name in sorted(self.desk.agent.processes().items()):
+            present.setdefault(name, []).append(pid)
         if self.random.random() < 0.05:
             self.desk.console.stop(signal.SIGKILL)
             self.killed["cloister-console"] += 1
             self.desk.console.start()
-        elif targets:
-            self.kill(*self.random.choice(targets))
+        elif present:
+            name = self.random.choice(sorted(present))
+            self.kill(self.random.choice(present[name]), name)
 
     def run(self):
-        self.push()
+        """Commands flow until as many were killed, and as many commands ended, as are wanted."""
+        self.push(self.count)
         progress, since = 0, time.monotonic()
-        while True:
+        while sum(self.killed.values()) < self.kills_wanted or progress < len(self.ids):
+            if sum(self.killed.values()) < self.kills_wanted:
+                self.kill_one()
+            time.sleep(self.random.uniform(0, 0.2))  # the moments are what is random here
             done = self.ended()
             if done is not None and done != progress:
                 progress, since = done, time.monotonic()
-            if progress == self.count and sum(self.killed.values()) >= self.kills_wanted:
-                return
-            if time.monotonic() - since > 120:
-                raise Failure(f"no progress for 120 s at {progress} of {self.count}; killed {dict(self.killed)}")
-            if sum(self.killed.values()) < self.kills_wanted and progress < self.count:
-                self.kill_one()
-            elif progress == self.count:
-                raise Failure(f"all commands ended after {sum(self.killed.values())} kills; more commands are needed")
-            if time.monotonic() - since > STALLED:
+            if progress > len(self.ids) - 20 and sum(self.killed.values()) < self.kills_wanted:
+                self.push(20)
+            if time.monotonic() - since > STALLED and sum(self.killed.values()) < self.kills_wanted:
                 self.kill(self.desk.agent.process.pid, "cloisterd")
                 since = time.monotonic() - STALLED / 2
-            time.sleep(self.random.uniform(0, 0.4))  # the moments are what is random here
+            if time.monotonic() - since > 180:
+                raise Failure(f"no progress for 180 s at {progress} of {len(self.ids)}; "
+                              f"killed {dict(self.killed)}")
 
     def check(self):
         with open(self.witness, encoding="utf-8") as f:
@@ -109,7 +113,7 @@ class Loop:
                 wrong.append(f"{number}: its receipt says that it ran, and it did not")
             if decision in ("not_run", "refused") and ran[number] != 0:
                 wrong.append(f"{number}: its receipt says {decision}, and it ran")
-        print(f"{self.count} commands, {sum(self.killed.values())} kills {dict(sorted(self.killed.items()))}")
+        print(f"{len(self.ids)} commands, {sum(self.killed.values())} kills {dict(sorted(self.killed.items()))}")
         print(f"receipts {dict(sorted(outcomes.items()))}; {sum(ran.values())} ran, none twice"
               if not wrong else "\n".join(wrong))
         return not wrong
@@ -127,6 +131,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+    faulthandler.dump_traceback_later(540)  # says where it hangs before CTest ends it
     loop = Loop(options.commands, options.kills, options.seed)
     try:
         loop.run()
