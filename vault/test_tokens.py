@@ -82,7 +82,7 @@ class Accepted(Tokens):
                          (2**53 - 1, 3600000, 1073741824))
         self.assertEqual(line["digest"],
                          hashlib.sha256(b"".join(a.encode() + b"\0" for a in argv)).hexdigest())
-        self.assertTrue(line["summary"].startswith("/bin/\\xc3\\xa9ch\\xc3\\xb6 '' a\\x20b \\xc3\\x9f"))
+        self.assertTrue(line["summary"].startswith("'/bin/\\xc3\\xa9ch\\xc3\\xb6' '' 'a b' '\\xc3\\x9f"))
         self.assertLessEqual(len(line["summary"]), 95)
 
     def test_scripts(self):

@@ -21,25 +21,42 @@ static void put(struct line *line, const char *piece, size_t length)
     line->used += length;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c > ' ' && c < 0x7f && c != '\\' && c != '\'' && c != '"';
+}
+
 static void put_character(struct line *line, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef";
     const char escaped[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
-    bool plain = c > ' ' && c < 0x7f && c != '\\' && c != '\'' && c != '"';
-    if (plain)
+    if (is_plain(c) || c == ' ')
         put(line, (const char *)&c, 1);
     else
         put(line, escaped, sizeof escaped);
 }
 
+static bool needs_quotes(const char *text)
+{
+    const char *at = text;
+    while (*at && is_plain((unsigned char)*at))
+        at++;
+    return *text == 0 || *at;
+}
+
+/* A text with anything but plain characters stands in quotes, so that its blanks separate nothing.
+ */
 static void put_text(struct line *line, const char *text)
 {
+    const bool quotes = needs_quotes(text);
     if (line->used)
         put(line, " ", 1);
-    if (*text == 0)
-        put(line, "''", 2);
+    if (quotes)
+        put(line, "'", 1);
     for (; *text && !line->cut; text++)
         put_character(line, (unsigned char)*text);
+    if (quotes)
+        put(line, "'", 1);
 }
 
 static void put_script(struct line *line, const struct token *token)

@@ -1,10 +1,12 @@
-"""The demonstration: a console, an agent, a desktop, and one ticket from the screen to the help desk.
+"""The demonstration: a console, an agent, a desktop, one ticket from the screen to the help desk,
+and a signed command.
 
 usage: ./run demo [--out DIR]
 
 Everything that it prints was measured in this run. Exit status: 0 if every step worked, else 1.
 """
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -14,7 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from agent import Agent, Failure, wait_for
+from agent import BIN, Agent, Failure, wait_for
 from console import Console, enrol
 from desktop import Desktop
 from isolation import worker_rows
@@ -140,6 +142,97 @@ def open_ticket(console, number, key, out):
     return images
 
 
+class Signer:
+    """Somebody who signs commands, off line: one key, whose public half the vault is stamped with."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.key = os.path.join(folder, "ops.pem")
+        self.passphrase = os.path.join(folder, "ops.passphrase")
+        self.vault = os.path.join(folder, "cloister-vault")
+        with open(self.passphrase, "w", encoding="utf-8") as f:
+            f.write("correct horse battery staple\n")
+        unlock = ["--passphrase-file", self.passphrase]
+        self.run("keygen", "--kid", "ops", "--out", self.key, *unlock)
+        keys = os.path.join(folder, "keys.jwks")
+        jwk = os.path.join(folder, "ops.jwk")
+        for path, arguments in ((jwk, ["jwk", "--key", self.key, "--kid", "ops", "--profile", "diagnostic",
+                                       *unlock]), (keys, ["keys", jwk])):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(self.run(*arguments))
+        self.stamped = self.run("stamp", "--keys", keys, "--out", self.vault, os.path.join(BIN, "cloister-vault"))
+
+    @staticmethod
+    def run(*arguments):
+        result = subprocess.run([os.path.join(BIN, "cloister-sign"), *arguments], capture_output=True, text=True,
+                                check=False)
+        if result.returncode != 0:
+            raise Failure(f"cloister-sign {arguments[0]}: {result.stderr.strip()}")
+        return result.stdout
+
+    def sign(self, machine, *command, **options):
+        """The path of a token; `options` as cloister-sign's, with _ for -."""
+        path = os.path.join(self.folder, f"command-{len(os.listdir(self.folder))}.jws")
+        extra = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
+        self.run("sign", "--key", self.key, "--kid", "ops", "--passphrase-file", self.passphrase, "--state",
+                 self.folder, "--machine", machine, "--out", path, *extra, "--", *command)
+        return path
+
+
+def tamper(path):
+    """A token with one character of its payload changed."""
+    with open(path, encoding="ascii") as f:
+        header, payload, signature = f.read().strip().split(".")
+    middle = len(payload) // 2
+    changed = payload[:middle] + ("A" if payload[middle] != "A" else "B") + payload[middle + 1:]
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f"{header}.{changed}.{signature}")
+    return path
+
+
+def push(console, machine, path, *options):
+    """Queues a token; returns what became of it."""
+    queued = console.json("push", path, "--machine", machine, *options)
+    identity = (queued[0] if isinstance(queued, list) else queued)["token"]
+
+    def ended():
+        row = [r for r in console.json("commands") if r["token"] == identity][-1]
+        return row if row["state"] in ("done", "refused") else None
+    return wait_for("the command to end", ended)
+
+
+def run_commands(agent, console, machine, signer):
+    """A command that runs, and three that do not."""
+    good = signer.sign(machine, "/bin/sh", "-c", "id; grep PRETTY_NAME /etc/os-release; ls /home /root 2>&1; "
+                       "cat /proc/net/dev | wc -l; exit 0")
+    row = push(console, machine, good)
+    if row["state"] != "done" or row["receipt"]["decision"] != "run":
+        raise Failure(f"the signed command did not run: {row}")
+    output = subprocess.run([console.program, "outputs", row["token"], "--stdout", "--raw", "--state", console.state],
+                            capture_output=True, check=True).stdout
+    say(f"a signed command ran in its box: exit {row['receipt']['exit']}, and the console has what it wrote:")
+    show(output.decode())
+    if hashlib.sha256(output).hexdigest() != row["receipt"]["stdout"]["sha256"]:
+        raise Failure("the output is not what the receipt says")
+    receipt = os.path.join(signer.folder, "receipt.jws")
+    with open(receipt, "w", encoding="ascii") as f:
+        f.write(console.command("receipts", row["token"], "--raw"))
+    key = json.loads(agent.run("cloister", "identity", "--json", check=True).stdout)["public_key"]
+    signer.run("verify-receipt", receipt, "--public-key", key)
+    say("its receipt, signed by the machine, holds: cloister-sign verify-receipt")
+    past = int(time.time()) - 7200
+    refused = [push(console, machine, *case)["reason"] for case in (
+        (tamper(signer.sign(machine, "/bin/true")),),
+        (good, "--again"),
+        (signer.sign(machine, "/bin/true", not_before=f"@{past}", expires=f"@{past + 3600}"),))]
+    say(f"refused: one that was tampered with ({refused[0]}), a replayed one ({refused[1]}), an expired one "
+        f"({refused[2]})")
+    if refused != ["signature", "replayed", "expired"]:
+        raise Failure(f"refused for other reasons: {refused}")
+    return {"accepted": True, "exit": row["receipt"]["exit"],
+            "output_sha256": row["receipt"]["stdout"]["sha256"], "refused": refused}
+
+
 def show_isolation(rows):
     say("the workers, as /proc shows them now:")
     show(f"{'worker':10}{'pid':>7}{'uid':>6}  {'CapEff':17}{'Seccomp':>8}{'calls':>6}{'NNP':>4}"
@@ -176,8 +269,13 @@ def run(out, cleanup):
     desktop.start()
     say(f"the desktop is display {desktop.display}, its user {desktop.user}")
     key, recipient = make_key(out)
+    folder = tempfile.mkdtemp(prefix="cloister-signer-")
+    cleanup.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+    signer = Signer(folder)
+    say("a signing key was made, off line, and its public half stamped into the vault")
     agent = Agent({"capture": {"screenshots": "on"}, "session": desktop.session(),
-                   "console": console.section(), "ticket": {"recipients": recipient}})
+                   "console": console.section(), "ticket": {"recipients": recipient}},
+                  replace={"cloister-vault": signer.vault})
     cleanup.append(agent.remove)
     agent.start()
     agent.wait_serving("vault", "capture", "uplink")
@@ -189,6 +287,7 @@ def run(out, cleanup):
         say(f"the user worked; {frames_of(agent)} screenshots are in memory, encrypted")
         sent = file_ticket(agent, desktop)
         images = open_ticket(console, sent["number"], key, out)
+        command = run_commands(agent, console, machine, signer)
         rows = worker_rows(agent)
         show_isolation(rows)
         show(subprocess.run(["ps", "-o", "user:18,pid,ppid,nlwp,args", "--forest", "-p",
@@ -201,6 +300,7 @@ def run(out, cleanup):
         raise Failure(f"{sent['screenshots']} screenshots were sent and {len(images)} arrived")
     return {"ticket": {"id": sent["number"], "screenshots": len(images),
                        "sealed_bytes": sent["sealed_bytes"], "opened_with_age": True},
+            "command": command,
             "workers": [row for row in rows if row["name"] != "cloisterd"],
             "monitor": next(row for row in rows if row["name"] == "cloisterd")}
 

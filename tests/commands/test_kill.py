@@ -52,7 +52,7 @@ class Loop:
             rows = self.desk.commands()
         except (Failure, subprocess.SubprocessError):
             return None
-        return sum(rows.get(i, {}).get("state") in ("answered", "refused") for i in self.ids)
+        return sum(rows.get(i, {}).get("state") in ("done", "refused") for i in self.ids)
 
     def kill(self, pid, name):
         try:
