@@ -203,7 +203,7 @@ class NotNow(World):
             token_id(token) in line and "audience" in line and "ops" in line
             for line in self.agent.log().splitlines()))
 
-    def test_a_flood_does_not_fill_the_log(self):
+    def test_z_a_flood_does_not_fill_the_log(self):
         size = len(self.agent.log())
         for number in range(400):
             self.console.decide(f"AAAA.{b64url(number.to_bytes(4, 'big'))}.AAAA")
