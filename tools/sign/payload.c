@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base64url.h"
+#include "complain.h"
 #include "jwk.h"
 
 #define GROUP_PREFIX   "group:"
@@ -229,7 +230,8 @@ static const char *read_command(struct payload_command *out)
     json_object_foreach(out->root, name, value)
     {
         if (!is_member(name)) {
-            snprintf(unknown, sizeof(unknown), "it has a member that is not known: %.64s", name);
+            snprintf(unknown, sizeof(unknown), "it has a member that is not known: %.64s",
+                     shown(name));
             return unknown;
         }
     }

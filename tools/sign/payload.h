@@ -43,8 +43,8 @@ struct payload_command {
 };
 
 /*
- * Reads a payload. Returns NULL, or what is wrong with it, a sentence that lives until the next
- * call; then *out is empty.
+ * Reads a payload. Returns NULL, or what is wrong with it, a printable sentence that lives until
+ * the next call; then *out is empty.
  */
 const char *payload_read_command(struct payload_command *out, const char *bytes, size_t length);
 

@@ -451,6 +451,21 @@ json.dump(k | {"profile": "diagnostic"}, open("peer.jwk", "w"))'
     done
 }
 
+@test "show: what a payload is refused for reaches the terminal escaped" {
+    make_key
+    "$SIGN" revoke --key ops.pem --kid ops --out token.jws ops 2> /dev/null
+    for payload in $'{"typ":"cloister-command","ver":1,"\e[2J":1}' $'\e[2J' '{"typ":"cloister-command","ver":1,"\u001b[2J":1}'; do
+        printf '%s.%s.%s' "$(cut -d. -f1 token.jws)" "$(printf %s "$payload" | basenc --base64url -w0 | tr -d =)" \
+            "$(cut -d. -f3 token.jws)" > hostile.jws
+        sign show hostile.jws
+        [ "$status" -eq 1 ]
+        [[ "$output" == *REFUSED* && "$output" != *$'\e'* ]]
+        sign countersign --key ops.pem --kid ops hostile.jws
+        [ "$status" -eq 1 ]
+        [[ "$stderr" != *$'\e'* ]]
+    done
+}
+
 @test "show: a key that may not sign for the profile" {
     make_key ops --profile user
     make_token --profile admin -- /bin/true
