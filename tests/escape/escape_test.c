@@ -98,7 +98,7 @@ static int try_escapes(const char *how, bool (*leaves_out)(const char *name))
             print_message("%s: %-40s %s\n", how, escape->name,
                           code == 0     ? "SUCCEEDED"
                           : code >= 300 ? "ENDED ITS HELPER"
-                          : code == 210 ? strtok(log, "\n")
+                          : code == 210 ? log + strlen(PLACE_BEGUN)
                                         : strerrorname_np(code));
             wrong += !held;
         }

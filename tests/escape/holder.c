@@ -25,8 +25,18 @@
 #include "command.h"
 #include "escapes.h"
 #include "hostile.h"
+#include "place.h"
 #include "tasks.h"
 #include "test_words.h"
+
+#ifdef CLOISTER_SANITIZE
+/* AddressSanitizer ends a program that may not set the limit of core files, as the filter says. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0:symbolize=0:allocator_may_return_null=1:disable_coredump=0";
+}
+#endif
 
 static int fail(const char *what, int error)
 {
@@ -79,9 +89,12 @@ static int begin(char **argv)
     return error != 0 ? fail("filter", -error) : hold(words + 1);
 }
 
-/* "escape NAME TARGET", "attack NAME TARGET" or "task NAME". */
+/* "escape NAME TARGET", "attack NAME TARGET" or "task NAME". First it says that it has come so far.
+ */
 static int act(char **argv)
 {
+    if (write(2, PLACE_BEGUN, strlen(PLACE_BEGUN)) < 0)
+        return HOSTILE_BROKEN;
     if (strcmp(argv[1], "task") == 0)
         return task_run(argv[2]);
     struct escape_target target;

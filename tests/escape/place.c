@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -43,7 +44,11 @@ static pid_t start_victim(void)
     if (pid == 0) {
         /* The end of `ready` tells that it runs what it is to run. */
         char *none[] = {(char[]){"victim=SECRET"}, NULL};
-        CHECK(setgid(PLACE_PERSON - 1) == 0 && setuid(PLACE_PERSON - 1) == 0);
+        int null = open("/dev/null", O_RDWR);
+        for (int fd = 0; fd < 3; fd++)
+            CHECK(dup2(null, fd) == fd);
+        CHECK(setgid(PLACE_PERSON - 1) == 0 && setuid(PLACE_PERSON - 1) == 0 &&
+              prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
         execle("/bin/sleep", "sleep", "1000", (char *)NULL, none);
         abort();
     }
@@ -164,7 +169,8 @@ int place_run(const char *kind, const char *const *words, char *log)
     starter_run(&outcome, &start);
     int status = outcome.wait_status;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 300 + WTERMSIG(status);
-    if (outcome.failure.stage[0] != 0 || code == HOSTILE_NOT_LOCKED || code == HOSTILE_BROKEN)
+    if (outcome.failure.stage[0] != 0 || code == HOSTILE_NOT_LOCKED || code == HOSTILE_BROKEN ||
+        strstr(outcome.log, PLACE_BEGUN) == NULL)
         fail_msg("%s, %s: not started: %s %s %s (%d)", kind, words[2], outcome.failure.stage,
                  strerror(outcome.failure.error), outcome.log, code);
     if (log != NULL)

@@ -12,6 +12,10 @@
 
 #define PLACE_PERSON 59999u /* a user id of a person's, whom this host does not have */
 
+/* What a program below the holder says when it has started, so that none fails only since it has
+ * not. */
+#define PLACE_BEGUN "begun\n"
+
 /* Once per test program; place_free also ends the victim. */
 void place_make(void);
 void place_free(void);
