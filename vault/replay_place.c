@@ -121,3 +121,34 @@ int place_finish(struct place *place, const struct replay_command *command, uint
     memcpy(receipt.token, command->receipt.token, sizeof receipt.token);
     return replay_store_finish(&place->store, &receipt, PLACE_NOW);
 }
+
+void place_assert_usable(const struct place *place)
+{
+    assert_string_equal(replay_store_trouble(&place->store), "");
+    assert_true(replay_store_usable(&place->store));
+}
+
+/* It says `why`, and nothing can be written. */
+void place_assert_refuses(struct place *place, const char *why)
+{
+    struct replay_command command = place_command("other", 1);
+    assert_false(replay_store_usable(&place->store));
+    if (!strstr(replay_store_trouble(&place->store), why))
+        fail_msg("\"%s\" does not say \"%s\"", replay_store_trouble(&place->store), why);
+    assert_int_not_equal(replay_store_accept(&place->store, &command, PLACE_NOW), 0);
+    assert_int_not_equal(replay_store_revoke(&place->store, "other", PLACE_NOW), 0);
+}
+
+const struct replay_command *place_find(const struct place *place,
+                                        const struct replay_command *command)
+{
+    return replay_state_find(replay_store_known(&place->store), command->receipt.token);
+}
+
+void place_run_whole(struct place *place, const char *kid, uint64_t seq)
+{
+    struct replay_command command = place_command(kid, seq);
+    assert_int_equal(place_accept(place, &command), 0);
+    assert_int_equal(replay_store_start(&place->store, command.receipt.token, PLACE_NOW), 0);
+    assert_int_equal(place_finish(place, &command, 0), 0);
+}

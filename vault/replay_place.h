@@ -49,4 +49,15 @@ int place_accept(struct place *place, const struct replay_command *command);
 /* Ends it well with exit status `code`. 0 or -errno. */
 int place_finish(struct place *place, const struct replay_command *command, uint32_t code);
 
+/* Accepts, starts and ends such a command. */
+void place_run_whole(struct place *place, const char *kid, uint64_t seq);
+
+/* What the store knows of it, or NULL. */
+const struct replay_command *place_find(const struct place *place,
+                                        const struct replay_command *command);
+
+/* The store is usable; or it says `why` it is not, and takes nothing. */
+void place_assert_usable(const struct place *place);
+void place_assert_refuses(struct place *place, const char *why);
+
 #endif
