@@ -10,19 +10,50 @@ _Static_assert(GRANT_KEY_SIZE == crypto_auth_hmacsha512256_KEYBYTES, "crypto_aut
 _Static_assert(ORDER_DIGEST_SIZE == crypto_hash_sha256_BYTES, "SHA-256");
 
 static const char tag_context[] = "cloister/v1 order";
+static const char digest_context[] = "cloister/v1 command"; /* no script or path begins so */
 
 /* ---------------------------------------------------------------- digest and tag */
 
-void order_digest(uint8_t out[ORDER_DIGEST_SIZE], const struct order *order)
+static void hash_texts(crypto_hash_sha256_state *state, const char *const *texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        crypto_hash_sha256_update(state, (const uint8_t *)texts[i], strlen(texts[i]) + 1);
+}
+
+/* A script, or the texts of argv. */
+static void hash_program(uint8_t out[ORDER_DIGEST_SIZE], const struct order *order)
 {
     crypto_hash_sha256_state state;
     crypto_hash_sha256_init(&state);
     if (order->script_length > 0)
         crypto_hash_sha256_update(&state, order->script, order->script_length);
     else
-        for (uint32_t i = 0; i < order->argc; i++)
-            crypto_hash_sha256_update(&state, (const uint8_t *)order->argv[i],
-                                      strlen(order->argv[i]) + 1);
+        hash_texts(&state, order->argv, order->argc);
+    crypto_hash_sha256_final(&state, out);
+}
+
+static void hash_count(crypto_hash_sha256_state *state, uint32_t count)
+{
+    const uint8_t bytes[] = {(uint8_t)count, (uint8_t)(count >> 8), (uint8_t)(count >> 16),
+                             (uint8_t)(count >> 24)};
+    crypto_hash_sha256_update(state, bytes, sizeof bytes);
+}
+
+void order_digest(uint8_t out[ORDER_DIGEST_SIZE], const struct order *order)
+{
+    const uint32_t args = order->script_length > 0 ? order->argc : 0;
+    hash_program(out, order);
+    if (args == 0 && order->envc == 0 && order->input_length == 0)
+        return;
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, (const uint8_t *)digest_context, sizeof digest_context);
+    crypto_hash_sha256_update(&state, out, ORDER_DIGEST_SIZE);
+    hash_count(&state, args);
+    hash_texts(&state, order->argv, args);
+    hash_count(&state, order->envc);
+    hash_texts(&state, order->env, order->envc);
+    crypto_hash_sha256_update(&state, order->input, order->input_length);
     crypto_hash_sha256_final(&state, out);
 }
 

@@ -22,7 +22,10 @@
  * script begins with "#!" and an absolute path.
  *
  * The command hash, which the local policy may list (docs/commands.md): of a script, the SHA-256 of
- * its bytes; otherwise the SHA-256 of the texts of argv, each with its NUL.
+ * its bytes; otherwise the SHA-256 of the texts of argv, each with its NUL. Where there are
+ * arguments of a script, an environment or standard input, which can change what either does, the
+ * SHA-256 of "cloister/v1 command" NUL, that hash, the number of arguments (4 bytes), these, the
+ * number of the environment's texts (4 bytes), these, and standard input.
  *
  * The order's tag is crypto_auth (HMAC-SHA-512-256) under the key of the monitor's grant over
  * "cloister/v1 order" NUL and the order's bytes.

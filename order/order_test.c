@@ -115,19 +115,79 @@ static void test_script_reads_back(void **state)
     assert_same();
 }
 
+static void assert_digest(const void *wanted)
+{
+    uint8_t digest[ORDER_DIGEST_SIZE];
+    order_digest(digest, &sample);
+    assert_memory_equal(digest, wanted, sizeof digest);
+    write_sample();
+    assert_memory_equal(bytes + 32, wanted, sizeof digest);
+}
+
+/* Leaves the sample with nothing but what is run. */
+static void bare(uint32_t argc)
+{
+    sample.argc = argc;
+    sample.argv[argc] = NULL;
+    sample.envc = 0;
+    sample.env[0] = NULL;
+    sample.input_length = 0;
+}
+
 /* sha256sum's of the same bytes, so that the list of a local policy can be made with it. */
 static void test_digest_is_of_script_or_argv(void **state)
 {
     (void)state;
-    uint8_t wanted[32];
+    uint8_t wanted[ORDER_DIGEST_SIZE];
     sample_script();
-    write_sample();
+    bare(0);
     crypto_hash_sha256(wanted, (const uint8_t *)script, strlen(script));
-    assert_memory_equal(bytes + 32, wanted, sizeof wanted);
+    assert_digest(wanted);
     sample_argv();
-    write_sample();
+    bare(sample.argc);
     crypto_hash_sha256(wanted, (const uint8_t *)"/bin/echo\0hello\0", 17);
-    assert_memory_equal(bytes + 32, wanted, sizeof wanted);
+    assert_digest(wanted);
+}
+
+/* Otherwise BASH_ENV would make a listed script run another one. The values are Python's. */
+static void test_digest_covers_what_changes_a_command(void **state)
+{
+    (void)state;
+    sample_script();
+    assert_digest("\xd0\x9c\x35\x89\xb0\x29\x6f\x54\xcf\x60\xd7\xea\x2f\x73\x23\x53"
+                  "\x20\xe1\x1f\x83\x34\x20\x7b\x21\x5d\xa5\x38\x24\x5f\xe6\x16\xb9");
+    bare(1);
+    assert_digest("\xd2\xcc\x92\xae\x9f\x77\x25\x61\x1e\xb0\x0b\x9e\xf4\xd5\x0e\x9c"
+                  "\xa8\x33\xaa\xcc\x28\x4e\xc9\xb5\x34\x6b\xd7\x3f\x91\x45\xb5\xe1");
+    sample_argv();
+    sample.input_length = 0;
+    assert_digest("\xa5\x9b\x87\x5f\x6a\xb5\x80\xf1\xa5\xd6\x00\x4a\xa2\x0a\x60\x52"
+                  "\xa1\x94\x93\x24\x4e\x5f\xf6\xc9\x3f\x34\xab\xe7\x39\xb2\x65\x29");
+    sample_argv();
+    sample.envc = 0;
+    sample.env[0] = NULL;
+    assert_digest("\xbf\x5e\x50\x67\x96\x39\xa1\x5c\x1e\x20\x6d\x3e\xeb\x2f\x1f\xde"
+                  "\x72\x3a\xbf\x4d\x47\x72\x8e\x3c\xe7\xc4\x50\x2d\x6c\x42\x7b\x7f");
+}
+
+/* What is an argument in one is none in the other, the texts being the same. */
+static void test_digest_tells_arguments_from_the_environment(void **state)
+{
+    (void)state;
+    uint8_t one[ORDER_DIGEST_SIZE], other[ORDER_DIGEST_SIZE];
+    sample_script();
+    bare(0);
+    sample.argv[sample.argc++] = "A=b";
+    order_digest(one, &sample);
+    bare(0);
+    sample.env[sample.envc++] = "A=b";
+    order_digest(other, &sample);
+    assert_memory_not_equal(one, other, sizeof one);
+    bare(0);
+    sample.input_length = 4;
+    sample.input = (const uint8_t *)"A=b";
+    order_digest(one, &sample);
+    assert_memory_not_equal(one, other, sizeof one);
 }
 
 /* The layout that the header gives, at each offset. */
@@ -266,7 +326,7 @@ static void test_shifted_borders_are_refused(void **state)
     write_sample();
     set32(80, sample.argc + 1); /* an argument out of the environment */
     set32(84, sample.envc - 1);
-    assert_int_equal(order_read(&got, bytes, length), ORDER_OK); /* a script's are not hashed */
+    assert_int_equal(order_read(&got, bytes, length), ORDER_MALFORMED); /* told apart by number */
     assert_int_equal(order_accept(&got, bytes, length, tag, &grant), ORDER_FORGED);
 }
 
@@ -438,6 +498,8 @@ int main(void)
         cmocka_unit_test(test_argv_reads_back),
         cmocka_unit_test(test_script_reads_back),
         cmocka_unit_test(test_digest_is_of_script_or_argv),
+        cmocka_unit_test(test_digest_covers_what_changes_a_command),
+        cmocka_unit_test(test_digest_tells_arguments_from_the_environment),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_every_flipped_bit_is_refused),
         cmocka_unit_test(test_every_truncation_is_refused),

@@ -2,7 +2,6 @@
 
 usage: test_sign.py CHECK_TOKENS CLOISTER_VAULT CLOISTER_SIGN
 """
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-from token_peers import run, verify
+from token_peers import command_hash, run, verify
 
 SIGN, VAULT, PROGRAM = sys.argv.pop(3), sys.argv.pop(2), sys.argv.pop(1)
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -94,9 +93,19 @@ class Sign(unittest.TestCase):
             self.file("input", bytes(range(256))), "--", "one", "two"))
         self.assertEqual((line["decision"], line["argv"], line["profile"]), ("accepted", ["one", "two"], "user"))
         self.assertEqual((line["stdin"], line["digest"]),
-                         (bytes(range(256)).hex(), hashlib.sha256(script).hexdigest()))
+                         (bytes(range(256)).hex(), command_hash(script, ["one", "two"], (), bytes(range(256)))))
         line = self.verify(self.command("ops-1", "--profile", "user", "--", "/bin/true"))
         self.assertEqual(line["decision"], "profile")
+
+    def test_command_hashes_agree(self):
+        script = self.file("hashed", b"#!/bin/sh\nexit\n")
+        stdin = self.file("given", b"\0in\n")
+        for words in (["--", "/bin/echo", "ü", ""], ["--script", script], ["--script", script, "--", "ü", ""],
+                      ["--script", script, "--env", "B=ß", "--env", "A=", "--stdin", stdin, "--", "x"],
+                      ["--env", "BASH_ENV=$(id)", "--", "/bin/true"], ["--stdin", stdin, "--", "/bin/cat"]):
+            token = self.command("ops-1", *words)
+            shown = run(SIGN, "show", self.file("shown.jws", token)).decode()
+            self.assertIn(f"\nCommand hash    {self.verify(token)['digest']}\n", shown)
 
     def test_countersigned(self):
         inner = self.command("ops-2", "--profile", "admin", "--", "/bin/true")

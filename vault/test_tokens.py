@@ -10,8 +10,8 @@ import sys
 import tempfile
 import unittest
 
-from token_peers import (COUNTERSIGNS, N, REVOKES, Key, b64, command, raw, revocation, run,
-                         script_command, table, unb64, verify)
+from token_peers import (COUNTERSIGNS, N, REVOKES, Key, b64, command, command_hash, raw, revocation,
+                         run, script_command, table, unb64, verify)
 
 PROGRAM = sys.argv.pop(1)
 NOT_AUTHENTIC = {"malformed", "header", "signature"}
@@ -80,8 +80,8 @@ class Accepted(Tokens):
         self.assertEqual(line["stdin"], bytes(range(256)).hex())
         self.assertEqual((line["seq"], line["time_ms"], line["output_bytes"]),
                          (2**53 - 1, 3600000, 1073741824))
-        self.assertEqual(line["digest"],
-                         hashlib.sha256(b"".join(a.encode() + b"\0" for a in argv)).hexdigest())
+        self.assertEqual(line["digest"], command_hash(b"".join(a.encode() + b"\0" for a in argv), (),
+                                                      line["env"], bytes(range(256))))
         self.assertTrue(line["summary"].startswith("'/bin/\\xc3\\xa9ch\\xc3\\xb6' '' 'a b' '\\xc3\\x9f"))
         self.assertLessEqual(len(line["summary"]), 95)
 
@@ -94,6 +94,7 @@ class Accepted(Tokens):
         self.assertEqual(lines[0]["script"], SCRIPT.hex())
         self.assertEqual(lines[0]["digest"], hashlib.sha256(SCRIPT).hexdigest())
         self.assertEqual(lines[1]["argv"], ["-x", "y"])
+        self.assertEqual(lines[1]["digest"], command_hash(SCRIPT, ["-x", "y"]))
         self.assertEqual(lines[1]["summary"],
                          f"script {hashlib.sha256(SCRIPT).hexdigest()[:12]} -x y")
 

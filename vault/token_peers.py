@@ -98,6 +98,15 @@ def command(**members):
     return json.dumps({k: v for k, v in document.items() if v is not None}).encode()
 
 
+def command_hash(plain, args=(), env=(), stdin=b""):
+    """The command hash of docs/commands.md. `plain`: a script, or argv's texts with their NULs."""
+    digest = hashlib.sha256(plain)
+    if args or env or stdin:
+        texts = [len(t).to_bytes(4, "little") + b"".join(x.encode() + b"\0" for x in t) for t in (args, env)]
+        digest = hashlib.sha256(b"cloister/v1 command\0" + digest.digest() + b"".join(texts) + stdin)
+    return digest.hexdigest()
+
+
 def script_command(file, **members):
     return command(**{"argv": None, "script": b64(file),
                       "script_sha256": hashlib.sha256(file).hexdigest(), **members})

@@ -136,14 +136,64 @@ static const char *read_script(struct payload_command *out)
     return NULL;
 }
 
-/* The texts, each with its NUL. */
+/* The text with its NUL. */
+static bool hash_text(EVP_MD_CTX *context, const char *text)
+{
+    return EVP_DigestUpdate(context, text, strlen(text) + 1) == 1;
+}
+
+static bool hash_texts(EVP_MD_CTX *context, const json_t *list)
+{
+    bool right = true;
+    for (size_t i = 0; right && i < json_array_size(list); i++)
+        right = hash_text(context, text_at(list, i));
+    return right;
+}
+
 static bool digest_texts(uint8_t out[DIGEST_SIZE], const json_t *list)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool right = context && EVP_DigestInit(context, EVP_sha256()) == 1;
-    for (size_t i = 0; right && i < json_array_size(list); i++)
-        right = EVP_DigestUpdate(context, text_at(list, i), strlen(text_at(list, i)) + 1) == 1;
-    right = right && EVP_DigestFinal(context, out, NULL) == 1;
+    bool right = context && EVP_DigestInit(context, EVP_sha256()) == 1 &&
+                 hash_texts(context, list) && EVP_DigestFinal(context, out, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    return right;
+}
+
+static bool hash_count(EVP_MD_CTX *context, size_t count)
+{
+    const uint8_t bytes[] = {(uint8_t)count, (uint8_t)(count >> 8), 0, 0};
+    return EVP_DigestUpdate(context, bytes, sizeof(bytes)) == 1;
+}
+
+/* "NAME=value" of each. */
+static bool hash_env(EVP_MD_CTX *context, const json_t *env)
+{
+    const char *name;
+    json_t *value;
+    bool right = true;
+    json_object_foreach((json_t *)(uintptr_t)env, name, value)
+    {
+        right = right && EVP_DigestUpdate(context, name, strlen(name)) == 1 &&
+                EVP_DigestUpdate(context, "=", 1) == 1 &&
+                hash_text(context, json_string_value(value));
+    }
+    return right;
+}
+
+/* Makes the hash of what is run that of all that decides what it does (order/order.h). */
+static bool digest_rest(struct payload_command *command)
+{
+    const size_t args = json_array_size(command->args), env = json_object_size(command->env);
+    if (args == 0 && env == 0 && command->input_length == 0)
+        return true;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool right = context && EVP_DigestInit(context, EVP_sha256()) == 1 &&
+                 hash_text(context, "cloister/v1 command") &&
+                 EVP_DigestUpdate(context, command->digest, DIGEST_SIZE) == 1 &&
+                 hash_count(context, args) && hash_texts(context, command->args) &&
+                 hash_count(context, env) && hash_env(context, command->env) &&
+                 EVP_DigestUpdate(context, command->input, command->input_length) == 1 &&
+                 EVP_DigestFinal(context, command->digest, NULL) == 1;
     EVP_MD_CTX_free(context);
     return right;
 }
@@ -213,7 +263,7 @@ static const char *read_how(struct payload_command *out)
     if (!read_option(&out->output_bytes, json_object_get(root, "output_bytes"), 0,
                      PAYLOAD_OUTPUT_BYTES_MAX))
         return "output_bytes is not an integer from 0 to 1073741824";
-    return NULL;
+    return digest_rest(out) ? NULL : "out of memory";
 }
 
 static const char *read_command(struct payload_command *out)
