@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,13 +46,14 @@ static __attribute__((noreturn)) void give_up(enum worker_exit code, const char 
 
 /* ---------------------------------------------------------------- before the command */
 
-/* Nobody of its account may look into it, and only as process 1 may it signal "everybody". */
+/*
+ * Nobody of its account may look into it, which also keeps it from dumping core, and only as
+ * process 1 may it signal "everybody". The limit of core files is its policy's, for the command.
+ */
 static void begin(void)
 {
-    struct rlimit none = {0, 0};
     int signal_number = 0;
-    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0 ||
-        prctl(PR_GET_PDEATHSIG, &signal_number) != 0)
+    if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_GET_PDEATHSIG, &signal_number) != 0)
         give_up(WORKER_EXIT_SANDBOX, "cannot begin", errno);
     if (getpid() != 1 || signal_number != SIGKILL)
         give_up(WORKER_EXIT_SANDBOX, "not started by the monitor", EPERM);

@@ -208,6 +208,18 @@ static void test_orphans_are_reaped(void **state)
     expect_end_of_output();
 }
 
+/* With a limit of 0 a core_pattern(5) that is a pipe would start a program of root's for its crash.
+ */
+static void test_crash_starts_no_handler(void **state)
+{
+    (void)state;
+    start_shell("set -- $(grep core /proc/self/limits); echo $5 $6");
+    hand_over();
+    expect(LINK_STARTED, 0, 0);
+    expect(LINK_ENDED, LINK_EXITED, 0);
+    expect_output("1 1\n");
+}
+
 /* ---------------------------------------------------------------- the runner goes */
 
 static void test_runner_goes_before_the_order(void **state)
@@ -348,6 +360,7 @@ int main(void)
         cmocka_unit_test_teardown(test_terminate_reaches_all, tear_down),
         cmocka_unit_test_teardown(test_kill_reaches_all, tear_down),
         cmocka_unit_test_teardown(test_orphans_are_reaped, tear_down),
+        cmocka_unit_test_teardown(test_crash_starts_no_handler, tear_down),
         cmocka_unit_test_teardown(test_runner_goes_before_the_order, tear_down),
         cmocka_unit_test_teardown(test_runner_goes_within_the_order, tear_down),
         cmocka_unit_test_teardown(test_runner_goes_while_it_runs, tear_down),
