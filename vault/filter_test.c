@@ -138,6 +138,16 @@ static void open_to_cut(struct key_store *store)
     (void)store;
     openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 }
+static void open_to_change(struct key_store *store)
+{
+    (void)store;
+    openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC); /* a link would be followed */
+}
+static void cut_short(struct key_store *store)
+{
+    (void)store;
+    syscall(SYS_ftruncate, 0, 0); /* the record of commands only grows */
+}
 static void make_socket(struct key_store *store)
 {
     (void)store;
@@ -167,8 +177,9 @@ static void make_child(struct key_store *store)
 static void what_is_not_its_work_kills(void **state)
 {
     (void)state;
-    static void (*const deeds[])(struct key_store *) = {
-        open_to_write, open_to_cut, make_socket, remove_folder, change_mode, make_link, make_child};
+    static void (*const deeds[])(struct key_store *) = {open_to_write, open_to_cut, open_to_change,
+                                                        cut_short,     make_socket, remove_folder,
+                                                        change_mode,   make_link,   make_child};
     for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++) {
         int status = behind_filter(deeds[i]);
         assert_true(WIFSIGNALED(status));
