@@ -154,6 +154,7 @@ static void offer(struct commands *commands, struct command *command, int64_t no
     if (is_held_up(commands, now_ms) || !may_ask(commands, now_ms))
         return;
     commands->leaving_ms = 0;
+    command->overtaken = false;
     command->stage = STAGE_ASKED;
     commands->asked = command;
     commands->agent->offer(commands->agent_user, command->token, command->length);

@@ -53,6 +53,13 @@ static char *receipt_text(const void *receipt, size_t length)
     return dots == 2 ? strndup(text, length) : NULL;
 }
 
+/* No more output comes; what came is still sent. */
+static void end_output(struct commands *commands, struct command *command)
+{
+    command->ended = true;
+    output_orphan(&command->output, &commands_output_hooks, commands);
+}
+
 /* ---- the vault ---- */
 
 static void wait_a_moment(struct command *command, enum stage stage, int64_t now_ms)
@@ -89,6 +96,8 @@ void commands_decided(struct commands *commands, enum commands_verdict verdict, 
         case COMMANDS_ACCEPTED:
             tell(commands, command);
             command->stage = STAGE_RUNNING;
+            if (command->overtaken) /* nobody will say it again */
+                end_output(commands, command);
             break;
         case COMMANDS_BUSY:
             wait_a_moment(command, STAGE_TOKEN, now_ms);
@@ -195,13 +204,6 @@ void commands_forgotten(struct commands *commands, bool yes, int64_t now_ms)
 
 /* ---- the runner ---- */
 
-/* No more output comes; what came is still sent. */
-static void end_output(struct commands *commands, struct command *command)
-{
-    command->ended = true;
-    output_orphan(&command->output, &commands_output_hooks, commands);
-}
-
 void commands_resumed(struct commands *commands, bool yes, int64_t now_ms)
 {
     struct command *command = commands->resumed;
@@ -256,6 +258,8 @@ void commands_runner_gone(struct commands *commands, const uint8_t *token, int64
         commands->leaving_ms = 0;
     if (command && command->told)
         end_output(commands, command);
+    else if (command)
+        command->overtaken = true;
     if (first)
         first->wait_ms = 0; /* whatever it waited for may have come */
     commands_advance(commands, now_ms);

@@ -22,6 +22,7 @@ struct command {
     bool told;           /* the console knows that it was accepted, or is under way */
     bool ended;          /* its runner has no more to say, or is gone */
     bool recorded;       /* the vault has the receipt; its runner may have output still */
+    bool overtaken;      /* its runner was gone before the vault's word that there is to be one */
     int64_t wait_ms;     /* nothing is done with it before */
     int64_t deadline_ms; /* of command_done */
     struct output output;

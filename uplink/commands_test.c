@@ -309,6 +309,34 @@ static void carries_the_next_when_the_runner_is_gone(void **state)
     expect("decision 2 accepted yes; delivered 1; ");
 }
 
+/* The monitor refuses a runner sooner than the vault's decision is here: the broker passes on both,
+ * from two channels. */
+static void ends_what_was_over_before_its_decision(void **state)
+{
+    (void)state;
+    assert_int_equal(token("1"), 0);
+    assert_int_equal(token("2"), 0);
+    runner_goes("1");
+    decide(COMMANDS_ACCEPTED, "accepted");
+    expect("offer 1; decision 1 accepted yes; query 1; ");
+    find(COMMANDS_ENDED);
+    expect("receipt 1 +; offer 2; ");
+}
+
+/* What is offered anew has a runner of its own. */
+static void tells_two_offers_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(token("1"), 0);
+    runner_goes("1");
+    decide(COMMANDS_BUSY, "busy");
+    pass(COMMANDS_RETRY_MS);
+    decide(COMMANDS_ACCEPTED, "accepted");
+    expect("offer 1; offer 1; decision 1 accepted yes; ");
+    hand_in(7, "1", OUTPUT_STDOUT, 0);
+    expect("chunk 1 17/0; ");
+}
+
 static void does_not_hang_on_a_missed_notice(void **state)
 {
     (void)state;
@@ -713,6 +741,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         unit(carries_a_command),
         unit(carries_the_next_when_the_runner_is_gone),
+        unit(ends_what_was_over_before_its_decision),
+        unit(tells_two_offers_apart),
         unit(does_not_hang_on_a_missed_notice),
         unit(tells_refusals),
         unit(passes_on_no_receipt_that_is_none),
