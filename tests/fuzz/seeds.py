@@ -5,7 +5,8 @@ usage: seeds.py BUILD_FOLDER
 
 One message of every type with all of its fields filled, as another protobuf implementation encodes
 them, for ipc-schema/envelope; said by everybody who may say it, for broker/dispatch and
-tests/refusal/router. Run it after the schema has grown; libFuzzer's own finds stay beside them.
+tests/refusal/router; and for tools/commands. Run it after the schema has grown; libFuzzer's own finds
+stay beside them.
 """
 import hashlib
 import os
@@ -117,6 +118,9 @@ def main():
     schema, messages = generate_routes.Schema(descriptor), Messages(descriptor)
     by_name = {t.name: t for t in schema.types}
     asked = {a for t in schema.types for a in t.route.answers}
+    for suffix, body in messages.bodies("CommandStatusReply"): # then two more of everything in it
+        write(corpus("tools", "corpus", "commands"), f"twice{suffix}",
+              struct.pack("<H", len(body)) + body * 3)
     envelopes = corpus("ipc-schema", "corpus", "envelope")
     dispatch = corpus("broker", "corpus", "dispatch")
     router = corpus("tests", "refusal", "corpus", "router")
