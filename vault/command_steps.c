@@ -151,6 +151,10 @@ ipc_Decision command_revoke(struct command_service *service, struct command_time
     if (!replay_store_usable(&service->store))
         return ipc_DECISION_STORE;
     for (uint32_t i = 0; i < token->revoked_count; i++) {
+        const struct replay_key *key =
+            replay_state_key(replay_store_known(&service->store), token->revoked_kids[i]);
+        if (key && key->revoked)
+            continue; /* a list may come again as often as somebody likes */
         if (replay_store_revoke(&service->store, token->revoked_kids[i], now.unix_ms))
             return ipc_DECISION_STORE;
         log_notice("the command key %s is revoked, says %s", token->revoked_kids[i], token->kid);
