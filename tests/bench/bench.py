@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../agent"))
 sys.path.insert(0, os.path.dirname(__file__))
+import commands
 import frames
 import idle
 import relay
@@ -32,6 +33,7 @@ PARTS = {
     "start": start.measure,
     "size": size.measure,
     "tokens": lambda table: tokens.measure(table, BENCH),
+    "commands": commands.measure,
 }
 
 
