@@ -13,6 +13,12 @@
 #define OFFER_BURST       2048
 #define OFFER_INTERVAL_MS 5
 
+/* Lines about refusals, of some 200 bytes: a burst, then some 5 MB a day, whatever comes. */
+#define AUTHENTIC_LINES   64
+#define AUTHENTIC_LINE_MS 5000
+#define STRANGE_LINES     32
+#define STRANGE_LINE_MS   10000
+
 int command_begin(struct command_service *service, const struct command_setup *setup,
                   struct command_time now)
 {
@@ -26,7 +32,8 @@ int command_begin(struct command_service *service, const struct command_setup *s
     }
     service->setup.config = NULL;
     ration_begin(&service->offers, OFFER_BURST, OFFER_INTERVAL_MS, now.mono_ms);
-    log_budget_begin(&service->log, now.mono_ms);
+    log_budget_begin(&service->log, AUTHENTIC_LINES, AUTHENTIC_LINE_MS, now.mono_ms);
+    log_budget_begin(&service->log_strangers, STRANGE_LINES, STRANGE_LINE_MS, now.mono_ms);
     return replay_store_begin(&service->store, setup->folder, now.mono_ms);
 }
 
@@ -107,9 +114,10 @@ bool command_wanted(struct command_service *service, ipc_RunnerWanted *out)
     return true;
 }
 
-bool command_may_log(struct command_service *service, struct command_time now)
+bool command_may_log(struct command_service *service, bool authentic, struct command_time now)
 {
-    return log_budget_take(&service->log, now.mono_ms, "refusals");
+    return authentic ? log_budget_take(&service->log, now.mono_ms, "refused commands")
+                     : log_budget_take(&service->log_strangers, now.mono_ms, "refusals");
 }
 
 bool command_event(struct command_service *service, ipc_VaultEvent *out)
@@ -159,7 +167,7 @@ static void log_refusal(struct command_service *service, uint32_t uid, ipc_Decis
 {
     const struct token *token = service->offered;
     char id[2 * ORDER_TOKEN_SIZE + 1] = "-", jti[2 * RECEIPT_JTI_SIZE + 1] = "-";
-    if (!command_may_log(service, now))
+    if (!command_may_log(service, decision_is_authentic(decision), now))
         return;
     if (decision != ipc_DECISION_RATIONED)
         sodium_bin2hex(id, sizeof id, token->id, sizeof token->id);

@@ -58,7 +58,8 @@ struct command_service {
     char groups[COMMAND_GROUPS_MAX][48];
     const char *group_list[COMMAND_GROUPS_MAX];
     struct ration offers;
-    struct log_budget log;
+    struct log_budget log;           /* of refusals of what a signer has signed */
+    struct log_budget log_strangers; /* and of all others, who shall not use that up */
     uint64_t refused;
     char told[REPLAY_TROUBLE_SIZE]; /* the store's trouble that was told last, or "" */
     uint32_t last_number;
@@ -96,8 +97,8 @@ bool command_holds_key(const struct command_service *service);
 /* Fills `out` with a runner that is wanted: true, once for each command. */
 bool command_wanted(struct command_service *service, ipc_RunnerWanted *out);
 
-/* Whether a line may be logged about a request that was refused: no more of them than of tokens. */
-bool command_may_log(struct command_service *service, struct command_time now);
+/* Whether a line may be logged about a refusal: of what is authentic, or of anything else. */
+bool command_may_log(struct command_service *service, bool authentic, struct command_time now);
 
 /* Fills `out` with what the broker must know: true, once for each trouble of the store. */
 bool command_event(struct command_service *service, ipc_VaultEvent *out);

@@ -14,7 +14,7 @@ static void answer(struct worker *worker, struct command_service *service,
         worker_answer(worker, request, number, body, length ? blob : NULL, length);
         return;
     }
-    if (command_may_log(service, now))
+    if (command_may_log(service, false, now))
         log_warning("%s refused: %s", request->envelope.type->name, refusal->detail);
     worker_refuse(worker, request, refusal->reason, refusal->detail);
 }
@@ -29,10 +29,11 @@ static void offer(struct worker *worker, struct command_service *service,
     const struct service_refusal *refusal =
         command_offer(service, message->envelope.uid, message->envelope.blob,
                       message->envelope.blob_length, now, &reply);
-    if (command_wanted(service, &wanted))
-        worker_notify(worker, IPC_RUNNER_WANTED, &wanted);
     answer(worker, service, message, IPC_TOKEN_DECISION, &reply, service->receipt,
            service->receipt_length, refusal, now);
+    /* In this order: uplink must hear "accepted" before the broker can tell it of the end. */
+    if (command_wanted(service, &wanted))
+        worker_notify(worker, IPC_RUNNER_WANTED, &wanted);
 }
 
 static void fetch(struct worker *worker, struct command_service *service,

@@ -90,7 +90,7 @@ static ipc_Decision check_replay(struct command_service *service, const struct r
     case REPLAY_FULL:
         break;
     }
-    if (command_may_log(service, now))
+    if (command_may_log(service, true, now))
         log_error("the replay store is full: receipts wait to be collected, or too many commands "
                   "have not expired");
     return ipc_DECISION_STORE;

@@ -267,9 +267,13 @@ static void floods_are_rationed(void **state)
         looked_at++;
     assert_in_range(looked_at, 1000, 5000);
     assert_int_equal(desk->said.decision, ipc_DECISION_RATIONED);
-    assert_true(desk->commands.log.left_out > 900); /* and do not fill the log */
+    assert_true(desk->commands.log_strangers.left_out > 900); /* and do not fill the log */
     desk->now.mono_ms += 1000;
     assert_int_equal(desk_offer_again(desk, 1), ipc_DECISION_MALFORMED);
+    struct command_sample other = desk_sample(desk); /* what was signed has its own share */
+    other.audience = "group:others";
+    assert_int_equal(desk_offer(desk, other), ipc_DECISION_AUDIENCE);
+    assert_int_equal(desk->commands.log.left_out, 0);
 }
 
 /* ---------------------------------------------------------------- revocation */

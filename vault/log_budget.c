@@ -4,14 +4,11 @@
 
 #include "log.h"
 
-/* Some 200 bytes each: under 2 MB a day, whatever comes. */
-#define LINES_AT_ONCE    32
-#define LINE_INTERVAL_MS 10000
-
-void log_budget_begin(struct log_budget *budget, uint64_t now_ms)
+void log_budget_begin(struct log_budget *budget, uint32_t burst, uint32_t interval_ms,
+                      uint64_t now_ms)
 {
     *budget = (struct log_budget){0};
-    ration_begin(&budget->lines, LINES_AT_ONCE, LINE_INTERVAL_MS, now_ms);
+    ration_begin(&budget->lines, burst, interval_ms, now_ms);
 }
 
 bool log_budget_take(struct log_budget *budget, uint64_t now_ms, const char *what)

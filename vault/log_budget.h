@@ -14,8 +14,12 @@ struct log_budget {
     uint64_t left_out;
 };
 
-/* Begins full at `now_ms` (monotonic). */
-void log_budget_begin(struct log_budget *budget, uint64_t now_ms);
+/*
+ * Begins full at `now_ms` (monotonic): `burst` lines at once, then one every `interval_ms`; both at
+ * least 1.
+ */
+void log_budget_begin(struct log_budget *budget, uint32_t burst, uint32_t interval_ms,
+                      uint64_t now_ms);
 
 /*
  * Whether a line may be written now. If lines were left out before it, says first how many:

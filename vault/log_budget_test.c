@@ -16,7 +16,7 @@ static void a_flood_does_not_fill_the_log(void **state)
     (void)state;
     struct log_budget budget;
     unsigned lines = 0;
-    log_budget_begin(&budget, 1);
+    log_budget_begin(&budget, 32, 10000, 1);
     log_set_level(LOG_EMERG);
     for (uint64_t now = 1; now <= 86400000; now += 10)
         lines += log_budget_take(&budget, now, "lines");
@@ -31,7 +31,7 @@ static void it_says_how_many_were_left_out(void **state)
     char text[256];
     int ends[2], error = dup(2);
     assert_int_equal(pipe(ends), 0);
-    log_budget_begin(&budget, 1);
+    log_budget_begin(&budget, 32, 10000, 1);
     for (int i = 0; i < 1000; i++)
         log_budget_take(&budget, 1, "refused tokens");
     assert_int_equal(budget.left_out, 968);
