@@ -43,7 +43,7 @@ static int open_ca(const struct monitor *monitor)
     return fd < 0 ? -1 : fd;
 }
 
-/* A runner's own grant; the vault's, which orders for all of them, has the key alone. */
+/* A runner's own grant; the vault's, which orders for all of them, has the machine's groups. */
 static int seal_grant(const struct monitor *monitor, uint32_t slot)
 {
     const struct monitor_slot *row = &monitor->table.slots[slot];
@@ -53,6 +53,10 @@ static int seal_grant(const struct monitor *monitor, uint32_t slot)
         grant.generation = row->generation;
         grant.profile = row->profile;
         memcpy(grant.digest, row->digest, sizeof grant.digest);
+    } else {
+        const struct agent_commands *commands = &monitor->host.reading.config.agent.commands;
+        _Static_assert(sizeof grant.groups == sizeof commands->groups, "as many as configured");
+        memcpy(grant.groups, commands->groups, sizeof grant.groups);
     }
     memcpy(grant.key, monitor->key, sizeof grant.key);
     int fd = monitor_seal("cloister-grant", &grant, sizeof grant);

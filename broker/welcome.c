@@ -38,9 +38,6 @@ static void for_vault(const struct broker *b, ipc_Welcome *w)
     copy_identifier(&b->config->hardware.disk, &to->disk);
     copy_identifier(&b->config->hardware.board, &to->board);
     COPY_TEXT(to->console_host, b->config->console.host);
-    to->groups_count = (pb_size_t)b->config->commands.group_count;
-    for (uint32_t i = 0; i < b->config->commands.group_count; i++)
-        COPY_TEXT(to->groups[i], b->config->commands.groups[i]);
 }
 
 static void for_uplink(const struct broker *b, ipc_Welcome *w)

@@ -41,7 +41,7 @@ static void check_whole(const struct order *order, const uint8_t *bytes, size_t 
 static void check_accepting(const struct order *order, enum order_outcome read,
                             const uint8_t *bytes, size_t length)
 {
-    struct grant grant = {GRANT_MAGIC, order->slot, order->generation, order->profile, {7}, {0}};
+    struct grant grant = {GRANT_MAGIC, order->slot, order->generation, order->profile, {7}, {0}, {{0}}};
     uint8_t tag[ORDER_TAG_SIZE];
     struct order out;
     memcpy(grant.digest, order->digest, sizeof grant.digest);

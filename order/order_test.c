@@ -44,7 +44,7 @@ static size_t write_sample(void)
 {
     size_t length = order_write(bytes, sizeof bytes, &sample);
     assert_true(length > ORDER_HEAD_SIZE);
-    grant = (struct grant){GRANT_MAGIC, sample.slot, sample.generation, sample.profile, {0}, {0}};
+    grant = (struct grant){GRANT_MAGIC, sample.slot, sample.generation, sample.profile, {0}, {0}, {{0}}};
     randombytes_buf(grant.key, sizeof grant.key);
     order_digest(grant.digest, &sample);
     order_tag(tag, bytes, length, grant.key);

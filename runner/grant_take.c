@@ -22,7 +22,7 @@ static bool is_runners(const struct grant *grant)
 {
     return grant->magic == GRANT_MAGIC && grant->slot < MONITOR_COMMAND_SLOT &&
            grant->generation > 0 && grant->profile >= MONITOR_PROFILE_DIAGNOSTIC &&
-           grant->profile <= MONITOR_PROFILE_ADMIN;
+           grant->profile <= MONITOR_PROFILE_ADMIN && !grant->groups[0][0];
 }
 
 int grant_take(int fd, struct grant *out)

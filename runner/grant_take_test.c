@@ -13,7 +13,7 @@
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-static const struct grant good = {GRANT_MAGIC, 31, 1, 3, {1, 2, 3}, {4, 5, 6}};
+static const struct grant good = {GRANT_MAGIC, 31, 1, 3, {1, 2, 3}, {4, 5, 6}, {{0}}};
 
 /* Takes `length` bytes from a memfd with these seals; checks that it is closed afterwards. */
 static int take(const void *bytes, size_t length, int seals, struct grant *out)

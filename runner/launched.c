@@ -221,7 +221,7 @@ static void make_grant(struct launched_pair *pair, struct order *order)
     pair->order_length = order_write(pair->order, sizeof pair->order, order);
     assert_true(pair->order_length > 0);
     pair->grant =
-        (struct grant){GRANT_MAGIC, order->slot, order->generation, order->profile, {0}, {0}};
+        (struct grant){GRANT_MAGIC, order->slot, order->generation, order->profile, {0}, {0}, {{0}}};
     randombytes_buf(pair->grant.key, sizeof pair->grant.key);
     order_digest(pair->grant.digest, order);
 }

@@ -26,11 +26,8 @@ int command_begin(struct command_service *service, const struct command_setup *s
     service->setup = *setup;
     service->offered = setup->tokens[0];
     service->accepted = setup->tokens[1];
-    for (pb_size_t i = 0; i < setup->config->groups_count && i < COMMAND_GROUPS_MAX; i++) {
-        snprintf(service->groups[i], sizeof service->groups[i], "%s", setup->config->groups[i]);
-        service->group_list[service->group_count++] = service->groups[i];
-    }
-    service->setup.config = NULL;
+    for (size_t i = 0; i < GRANT_GROUPS_MAX && setup->grant->groups[i][0]; i++)
+        service->groups[service->group_count++] = setup->grant->groups[i];
     ration_begin(&service->offers, OFFER_BURST, OFFER_INTERVAL_MS, now.mono_ms);
     log_budget_begin(&service->log, AUTHENTIC_LINES, AUTHENTIC_LINE_MS, now.mono_ms);
     log_budget_begin(&service->log_strangers, STRANGE_LINES, STRANGE_LINE_MS, now.mono_ms);

@@ -23,8 +23,6 @@
 #include "signer.h"
 #include "token.h"
 
-#define COMMAND_GROUPS_MAX 16
-
 struct command_time {
     uint64_t mono_ms; /* monotonic */
     uint64_t unix_ms; /* of the calendar */
@@ -36,9 +34,8 @@ struct command_setup {
     struct token *tokens[2];
     struct key_store *keys;
     struct signer *signer;
-    const uint8_t *order_key; /* GRANT_KEY_SIZE bytes in secret memory */
+    const struct grant *grant; /* in secret memory */
     int folder;
-    const ipc_VaultConfig *config; /* for its groups; copied */
 };
 
 /* The command that is under way, if number is not 0. */
@@ -55,8 +52,7 @@ struct command_service {
     struct replay_store store;
     bool settled; /* what an earlier process had left under way has its receipt */
     size_t group_count;
-    char groups[COMMAND_GROUPS_MAX][48];
-    const char *group_list[COMMAND_GROUPS_MAX];
+    const char *groups[GRANT_GROUPS_MAX]; /* the grant's */
     struct ration offers;
     struct log_budget log;           /* of refusals of what a signer has signed */
     struct log_budget log_strangers; /* and of all others, who shall not use that up */

@@ -14,12 +14,12 @@
 #include "words.h"
 
 static struct token tokens[2];
-const uint8_t desk_order_key[GRANT_KEY_SIZE] = {1, 2, 3};
+const struct grant desk_grant = {
+    .magic = GRANT_MAGIC, .key = {1, 2, 3}, .groups = {"desks", "floor-2"}};
 
 /* As a new process would begin, in main.c's order. */
 void desk_begin(struct desk *desk)
 {
-    static ipc_VaultConfig config = {.groups_count = 2, .groups = {"desks", "floor-2"}};
     struct hardware hardware = {0};
     struct key_notes notes;
     command_end(&desk->commands);
@@ -30,9 +30,8 @@ void desk_begin(struct desk *desk)
                                         .tokens = {&tokens[0], &tokens[1]},
                                         .keys = desk->keys,
                                         .signer = &desk->signer,
-                                        .order_key = desk_order_key,
-                                        .folder = desk->folder,
-                                        .config = &config};
+                                        .grant = &desk_grant,
+                                        .folder = desk->folder};
     assert_int_equal(command_begin(&desk->commands, &setup, desk->now), 0);
     command_open(&desk->commands, desk->now);
     hardware_identify(&hardware.part[HARDWARE_DISK], HARDWARE_READABLE, "D1", 2);

@@ -28,8 +28,8 @@ struct desk {
     ipc_RunnerWanted wanted; /* by the last command that was accepted */
 };
 
-/* The grant's key that every desk's vault has. */
-extern const uint8_t desk_order_key[GRANT_KEY_SIZE];
+/* The grant that every desk's vault has. */
+extern const struct grant desk_grant;
 
 /* cmocka's set-up and its end; the state is the desk. */
 int desk_set_up(void **state);

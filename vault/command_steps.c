@@ -58,7 +58,7 @@ static ipc_Decision check_machine(const struct command_service *service)
 {
     char machine[MACHINE_ID_TEXT_SIZE];
     machine_id_text(machine, key_store_public(service->setup.keys)->id);
-    return token_is_for(service->offered, machine, service->group_list, service->group_count)
+    return token_is_for(service->offered, machine, service->groups, service->group_count)
                ? ipc_DECISION_ACCEPTED
                : ipc_DECISION_AUDIENCE;
 }
@@ -214,7 +214,7 @@ static bool write_order(struct command_service *service, const ipc_CommandFetch 
     struct order order;
     token_order(&order, service->accepted, request->slot, request->generation);
     service->order_length = order_write(service->order, sizeof service->order, &order);
-    order_tag(out->tag, service->order, service->order_length, service->setup.order_key);
+    order_tag(out->tag, service->order, service->order_length, service->setup.grant->key);
     return service->order_length > 0;
 }
 

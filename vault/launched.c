@@ -122,7 +122,7 @@ static void send_order(const struct launched *vault, int link, const char *socke
 /* As the monitor seals it. */
 static int seal_grant(const struct launched *vault)
 {
-    struct grant grant = {.magic = GRANT_MAGIC};
+    struct grant grant = {.magic = GRANT_MAGIC, .groups = {"desks"}};
     memcpy(grant.key, vault->order_key, sizeof grant.key);
     int fd = memfd_create("grant", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     assert_true(fd >= 0);
@@ -187,8 +187,6 @@ static void welcome(struct launched *vault, const char *disk)
     snprintf(config->disk.value, sizeof config->disk.value, "%s", disk ? disk : "");
     config->board.state = ipc_IDENTIFIER_ABSENT;
     snprintf(config->console_host, sizeof config->console_host, "%s", LAUNCHED_CONSOLE);
-    config->groups_count = 1;
-    snprintf(config->groups[0], sizeof config->groups[0], "desks");
     assert_int_equal(
         channel_send(vault->channel, IPC_WELCOME, hello.envelope.request, &answer, NULL, 0),
         CHANNEL_OK);

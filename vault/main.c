@@ -30,7 +30,7 @@ struct vault {
     struct key_store *store;
     struct token_verifier *verifier;
     struct token tokens[2];
-    uint8_t *order_key;
+    struct grant *grant; /* in secret memory */
 };
 
 static uint64_t clock_ms(clockid_t clock)
@@ -171,9 +171,8 @@ static void begin_commands(struct vault *vault, int folder)
         .tokens = {&vault->tokens[0], &vault->tokens[1]},
         .keys = vault->store,
         .signer = &vault->service.signer,
-        .order_key = vault->order_key,
+        .grant = vault->grant,
         .folder = folder,
-        .config = &vault->worker.welcome.config.vault,
     };
     int error = command_begin(&vault->commands, &setup, now());
     if (error)
@@ -206,7 +205,7 @@ static void prepare(struct vault *vault)
     int error = key_store_new(&vault->store);
     if (error)
         worker_fail(WORKER_EXIT_FAILED, "no memory for keys: %s", strerror(-error));
-    error = order_key_take(GRANT_FD, &vault->order_key);
+    error = order_key_take(GRANT_FD, &vault->grant);
     if (error)
         worker_fail(WORKER_EXIT_FAILED, "the monitor's grant: %s", strerror(-error));
     command_keys_built_in(&table);

@@ -19,30 +19,36 @@ static bool is_sealed(int fd)
            st.st_size == (off_t)sizeof(struct grant);
 }
 
+static bool are_texts(const struct grant *grant)
+{
+    for (size_t i = 0; i < GRANT_GROUPS_MAX; i++)
+        if (grant->groups[i][GRANT_GROUP_MAX - 1])
+            return false;
+    return true;
+}
+
 /* One that names no runner: it is not a runner's that came here by mistake. */
 static bool is_vaults(const struct grant *grant)
 {
     return grant->magic == GRANT_MAGIC && grant->slot == 0 && grant->generation == 0 &&
            grant->profile == 0 && sodium_is_zero(grant->digest, sizeof grant->digest) &&
-           !sodium_is_zero(grant->key, sizeof grant->key);
+           !sodium_is_zero(grant->key, sizeof grant->key) && are_texts(grant);
 }
 
-static int take(int fd, uint8_t **out)
+static int take(int fd, struct grant **out)
 {
     struct grant *grant = secret_alloc(sizeof *grant);
     if (!grant)
         return -errno;
-    bool whole = pread(fd, grant, sizeof *grant, 0) == (ssize_t)sizeof *grant;
-    uint8_t *key = whole && is_vaults(grant) ? secret_alloc(GRANT_KEY_SIZE) : NULL;
-    int error = key ? 0 : whole && is_vaults(grant) ? -ENOMEM : -EPROTO;
-    if (key)
-        memcpy(key, grant->key, GRANT_KEY_SIZE);
+    *out = grant;
+    if (pread(fd, grant, sizeof *grant, 0) == (ssize_t)sizeof *grant && is_vaults(grant))
+        return 0;
     secret_free(grant);
-    *out = key;
-    return error;
+    *out = NULL;
+    return -EPROTO;
 }
 
-int order_key_take(int fd, uint8_t **out)
+int order_key_take(int fd, struct grant **out)
 {
     int error = is_sealed(fd) ? take(fd, out) : -EPROTO;
     close(fd);

@@ -1,10 +1,9 @@
 /*
- * The key of the monitor's grant (order/grant.h), under which the vault authenticates orders.
+ * The monitor's grant to the vault (order/grant.h): the key under which it authenticates orders,
+ * and the machine's groups.
  */
 #ifndef CLOISTER_VAULT_ORDER_KEY_H
 #define CLOISTER_VAULT_ORDER_KEY_H
-
-#include <stdint.h>
 
 #include "grant.h"
 
@@ -13,6 +12,6 @@
  * else, into secret memory, and closes it. The caller frees *out (secret_free). Call it before the
  * file system is closed. Returns 0, or -errno: -EPROTO if it is not the vault's grant.
  */
-int order_key_take(int fd, uint8_t **out);
+int order_key_take(int fd, struct grant **out);
 
 #endif

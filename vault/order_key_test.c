@@ -21,6 +21,7 @@ static struct grant vaults(void)
 {
     struct grant grant = {.magic = GRANT_MAGIC};
     memset(grant.key, 0x77, sizeof grant.key);
+    strcpy(grant.groups[0], "desks");
     return grant;
 }
 
@@ -35,7 +36,7 @@ static int seal(const struct grant *grant, size_t length, int seals)
 
 static int take(const struct grant *grant)
 {
-    uint8_t *key = NULL;
+    struct grant *key = NULL;
     int error = order_key_take(seal(grant, sizeof *grant, ALL_SEALS), &key);
     assert_true(!key == (error != 0));
     secret_free(key);
@@ -46,10 +47,10 @@ static void it_takes_the_vaults(void **state)
 {
     (void)state;
     struct grant grant = vaults();
-    uint8_t *key = NULL;
+    struct grant *key = NULL;
     int fd = seal(&grant, sizeof grant, ALL_SEALS);
     assert_int_equal(order_key_take(fd, &key), 0);
-    assert_memory_equal(key, grant.key, sizeof grant.key);
+    assert_memory_equal(key, &grant, sizeof grant);
     assert_int_equal(fcntl(fd, F_GETFD), -1); /* closed */
     secret_free(key);
 }
@@ -59,7 +60,7 @@ static void what_could_change_is_refused(void **state)
     (void)state;
     static const int seals[] = {F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE};
     struct grant grant = vaults();
-    uint8_t *key = NULL;
+    struct grant *key = NULL;
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(order_key_take(seal(&grant, sizeof grant, ALL_SEALS & ~seals[i]), &key),
                          -EPROTO);
@@ -78,6 +79,9 @@ static void another_ones_is_refused(void **state)
     (void)state;
     struct grant grant = vaults();
     assert_int_equal(take(&grant), 0);
+    memset(grant.groups[1], 'x', sizeof grant.groups[1]); /* without its end */
+    assert_int_equal(take(&grant), -EPROTO);
+    grant = vaults();
     grant.magic++;
     assert_int_equal(take(&grant), -EPROTO);
     grant = vaults();

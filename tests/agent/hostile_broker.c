@@ -120,8 +120,6 @@ static void welcome(struct instance *it, uint32_t request)
         memset(body.config.runner.token, 0xab, sizeof(body.config.runner.token));
     } else {
         body.config.vault.has_disk = body.config.vault.has_board = true;
-        body.config.vault.groups_count = 1; /* the audience of all tokens here */
-        strcpy(body.config.vault.groups[0], "hostile");
     }
     channel_send(it->channel, IPC_WELCOME, request, &body, NULL, 0);
 }

@@ -35,7 +35,7 @@ class HostileBroker(unittest.TestCase):
         replace = {"cloister-broker": broker or os.path.join(HERE, "hostile-broker")}
         if vault:
             replace["cloister-vault"] = vault
-        settings = {"allow": f"{ALLOWED}, {ANOTHER}", **commands}
+        settings = {"allow": f"{ALLOWED}, {ANOTHER}", "groups": "hostile", **commands}
         agent = Agent({"console": {"path": path}, "commands": settings}, replace=replace)
         self.addCleanup(agent.remove)
         return agent.start(wait=False)

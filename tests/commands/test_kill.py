@@ -60,7 +60,7 @@ class Loop:
         except ProcessLookupError:
             return
         self.killed[name] += 1
-        if name == "cloisterd":
+        if pid == self.desk.agent.process.pid:  # otherwise a child of it that has not exec'd yet
             self.desk.agent.process.wait()
             self.desk.agent.start(wait=False)
 

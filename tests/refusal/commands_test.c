@@ -162,28 +162,6 @@ static void a_command_s_life(void **state)
     assert_int_equal(w->commands.runner_starts, 1);
 }
 
-static void the_vault_learns_of_the_groups(void **state)
-{
-    static ipc_Welcome welcome;
-    struct message m;
-    (void)state;
-    w->config.commands.group_count = 2;
-    strcpy(w->config.commands.groups[0], "sales");
-    strcpy(w->config.commands.groups[1], "berlin");
-    world_exit(w, RUN_VAULT, WORKER_EXIT_FAILED);
-    world_settle(w);
-    backoff_reset(&w->b.workers[RUN_VAULT].backoff);
-    supervisor_want(&w->b, IPC_PEER_VAULT);
-    while (!w->ends[RUN_VAULT].channel)
-        world_settle(w);
-    world_receive(w, w->ends[RUN_VAULT].channel, &m);
-    assert_int_equal(envelope_decode(&m.envelope, &welcome), ENVELOPE_OK);
-    message_free(&m);
-    assert_int_equal(welcome.config.vault.groups_count, 2);
-    assert_string_equal(welcome.config.vault.groups[0], "sales");
-    assert_string_equal(welcome.config.vault.groups[1], "berlin");
-}
-
 static void output_goes_to_uplink(void **state)
 {
     ipc_OutputChunk chunk = {.index = 5, .stream = ipc_OutputStream_OUTPUT_STDOUT}, got;
@@ -414,7 +392,6 @@ int main(void)
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, bring_up, tear_down)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_command_s_life),
-        IN_WORLD(the_vault_learns_of_the_groups),
         IN_WORLD(output_goes_to_uplink),
         IN_WORLD(refused_by_the_monitor),
         IN_WORLD(a_sandbox_that_cannot_be_built),
