@@ -163,14 +163,15 @@ static void log_refusal(struct command_service *service, uint32_t uid, ipc_Decis
                         struct command_time now)
 {
     const struct token *token = service->offered;
+    const bool seen = decision != ipc_DECISION_RATIONED;
+    const bool known = seen && token->known != TOKEN_UNKNOWN; /* also one of a revoked key */
     char id[2 * ORDER_TOKEN_SIZE + 1] = "-", jti[2 * RECEIPT_JTI_SIZE + 1] = "-";
-    if (!command_may_log(service, decision_is_authentic(decision), now))
+    if (!command_may_log(service, known || uid == 0, now))
         return;
-    if (decision != ipc_DECISION_RATIONED)
+    if (seen)
         sodium_bin2hex(id, sizeof id, token->id, sizeof token->id);
-    if (decision != ipc_DECISION_RATIONED && token->known == TOKEN_COMMAND)
+    if (known && token->known == TOKEN_COMMAND)
         sodium_bin2hex(jti, sizeof jti, token->jti, sizeof token->jti);
-    bool known = decision != ipc_DECISION_RATIONED && token->known != TOKEN_UNKNOWN;
     log_error("a command was refused: %s (token %s, key %s, id %s, from %s)",
               decision_word(decision), id, known ? token->kid : "-", jti,
               uid == 0 ? "an administrator" : "the console");
@@ -229,7 +230,8 @@ const struct service_refusal *command_offer(struct command_service *service, uin
         out->decision = ipc_DECISION_BUSY;
         return NULL;
     }
-    if (!ration_take(&service->offers, now.mono_ms)) {
+    /* The broker rations an administrator, whose revocation no flood of others must keep away. */
+    if (uid != 0 && !ration_take(&service->offers, now.mono_ms)) {
         out->decision = ipc_DECISION_RATIONED;
         refuse_token(service, uid, out->decision, now);
         return NULL;

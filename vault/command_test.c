@@ -276,6 +276,24 @@ static void floods_are_rationed(void **state)
     assert_int_equal(desk->commands.log.left_out, 0);
 }
 
+/* Neither what is said of a signed token, of a revoked key's too, nor an administrator. */
+static void a_flood_hides_and_hinders_nothing_signed(void **state)
+{
+    struct desk *desk = *state;
+    desk->length = 3;
+    memcpy(desk->token, "a.b", 4);
+    while (desk_offer_again(desk, 1) == ipc_DECISION_MALFORMED)
+        ;
+    const uint32_t lines = desk->commands.log.lines.tokens;
+    assert_int_equal(desk_revoke(desk, 0, SAMPLE_DIAGNOSTIC, "\"ops-1\""), ipc_DECISION_REVOCATION);
+    assert_int_equal(desk_offer_again(desk, 0), ipc_DECISION_REVOKED);
+    assert_int_equal(desk->commands.log.lines.tokens, lines - 1);
+    desk->now.mono_ms += 1000;
+    assert_int_equal(desk_offer(desk, desk_sample(desk)), ipc_DECISION_REVOKED);
+    assert_int_equal(desk->commands.log.lines.tokens, lines - 2);
+    assert_int_equal(desk->commands.log.left_out, 0);
+}
+
 /* ---------------------------------------------------------------- revocation */
 
 static void a_revoked_key_is_revoked_for_good(void **state)
@@ -329,6 +347,7 @@ int main(void)
         test(clocks_that_are_set),
         test(what_is_not_authentic_leaves_no_trace),
         test(floods_are_rationed),
+        test(a_flood_hides_and_hinders_nothing_signed),
         test(a_revoked_key_is_revoked_for_good),
         test(an_administrator_offers_revocations_alone),
     };
