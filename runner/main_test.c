@@ -235,6 +235,16 @@ static void test_input_that_is_not_read(void **state)
 
 /* ---------------------------------------------------------------- output */
 
+/* They are pipes of another account's. */
+static void test_streams_by_their_names(void **state)
+{
+    (void)state;
+    run_with_input("cat /dev/stdin > /dev/stderr && echo by name > /proc/self/fd/1", 100);
+    played_exited(&played, 0);
+    played_wrote(&played, STREAM_OUT, "by name\n");
+    assert_int_equal(played.length[STREAM_ERR], 100);
+}
+
 static void test_closed_output(void **state)
 {
     (void)state;
@@ -347,6 +357,7 @@ int main(void)
         cmocka_unit_test_teardown(test_no_input, tear_down),
         cmocka_unit_test_teardown(test_more_input_than_a_pipe_holds, tear_down),
         cmocka_unit_test_teardown(test_input_that_is_not_read, tear_down),
+        cmocka_unit_test_teardown(test_streams_by_their_names, tear_down),
         cmocka_unit_test_teardown(test_closed_output, tear_down),
         cmocka_unit_test_teardown(test_much_output_on_both_streams, tear_down),
         cmocka_unit_test_teardown(test_prompt_output, tear_down),

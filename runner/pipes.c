@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HOLDS                                                                                      \
@@ -29,7 +30,8 @@ static bool open_pipe(int *reads, int *writes, const int *ours)
         return false;
     *reads = ends[0];
     *writes = ends[1];
-    return fcntl(*ours, F_SETFL, O_NONBLOCK) == 0;
+    /* The command, another account, may open them by name: /dev/stderr, /proc/self/fd/0. */
+    return fcntl(*ours, F_SETFL, O_NONBLOCK) == 0 && fchmod(ends[0], 0666) == 0;
 }
 
 static bool open_all(struct pipes *out)
