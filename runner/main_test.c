@@ -239,7 +239,9 @@ static void test_input_that_is_not_read(void **state)
 static void test_streams_by_their_names(void **state)
 {
     (void)state;
-    run_with_input("cat /dev/stdin > /dev/stderr && echo by name > /proc/self/fd/1", 100);
+    run_with_input("cat /dev/stdin > /dev/stderr && echo by name > /proc/self/fd/1;"
+                   "! (: < /dev/stdout) 2> /dev/null && ! (: > /dev/stdin) 2> /dev/null",
+                   100);
     played_exited(&played, 0);
     played_wrote(&played, STREAM_OUT, "by name\n");
     assert_int_equal(played.length[STREAM_ERR], 100);

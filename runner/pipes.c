@@ -22,7 +22,10 @@ void pipes_given(struct pipes *pipes)
         pipes_close(&pipes->theirs[i]);
 }
 
-/* `ours` is the end that does not block: the reading one of an output pipe. */
+/*
+ * `ours` is the end that does not block: the reading one of an output pipe. The command, another
+ * account, may open its own end again by name: /dev/stderr, /proc/self/fd/0.
+ */
 static bool open_pipe(int *reads, int *writes, const int *ours)
 {
     int ends[2];
@@ -30,8 +33,8 @@ static bool open_pipe(int *reads, int *writes, const int *ours)
         return false;
     *reads = ends[0];
     *writes = ends[1];
-    /* The command, another account, may open them by name: /dev/stderr, /proc/self/fd/0. */
-    return fcntl(*ours, F_SETFL, O_NONBLOCK) == 0 && fchmod(ends[0], 0666) == 0;
+    return fcntl(*ours, F_SETFL, O_NONBLOCK) == 0 &&
+           fchmod(ends[0], ours == writes ? 0644 : 0622) == 0;
 }
 
 static bool open_all(struct pipes *out)

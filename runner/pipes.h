@@ -15,8 +15,8 @@ struct pipes {
 
 /*
  * Makes them. The runner's ends do not block, all close on exec; output pipes hold 1 MiB where the
- * host allows it. Their mode lets the command open them again. Returns 0 or -errno, with nothing
- * left open.
+ * host allows it. Their mode lets the command open its ends again. Returns 0 or -errno, with
+ * nothing left open.
  */
 int pipes_open(struct pipes *out);
 
