@@ -275,7 +275,7 @@ static void an_unfinished_record_is_cut_off(void **state)
 
 /* ---------------------------------------------------------------- reset */
 
-static void a_reset_keeps_revocations_and_sets_the_old_aside(void **state)
+static void a_reset_keeps_keys_and_sets_the_old_aside(void **state)
 {
     struct place *place = *state;
     place_run_whole(place, "ops-1", 1);
@@ -290,11 +290,35 @@ static void a_reset_keeps_revocations_and_sets_the_old_aside(void **state)
         const struct replay_state *known = replay_store_known(&place->store);
         place_assert_usable(place);
         assert_true(replay_state_key(known, "stolen")->revoked);
-        assert_null(replay_state_key(known, "ops-1"));
+        assert_int_equal(replay_state_key(known, "ops-1")->highest, 2);
+        assert_false(replay_state_key(known, "ops-1")->revoked);
         assert_int_equal(known->command_count, 0);
         place_open(place, PLACE_NOW);
     }
     place_run(place, "test -f %s/commands.bad-* && test -f %s/commands.anchor.bad-*");
+}
+
+/* Its battery is empty, an administrator resets, and only then it learns what time it is. */
+static void a_reset_by_a_wrong_clock_lets_nothing_run_again(void **state)
+{
+    struct place *place = *state;
+    struct replay_command command = place_command("ops-1", 7);
+    place_run_whole(place, "ops-1", 7);
+    replay_store_end(&place->store);
+    place_run(place, "rm %s/commands.anchor");
+    place_open(place, PLACE_NOW - 900 * DAY_MS);
+    assert_int_equal(replay_store_reset(&place->store, PLACE_NOW - 900 * DAY_MS), 0);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        const struct replay_state *known = replay_store_known(&place->store);
+        place_assert_usable(place);
+        assert_int_equal(replay_state_admit(known, &command.receipt, PLACE_NOW / 1000),
+                         REPLAY_REPLAYED);
+        place_open(place, PLACE_NOW);
+    }
+    command.receipt.seq = 6;
+    command.receipt.jti[0] ^= 1;
+    assert_int_equal(place_admit(place, &command), REPLAY_SEQUENCE);
+    place_run_whole(place, "ops-1", 8);
 }
 
 /* A clock that was set forward and back, for good: the store is whole, but refuses. */
@@ -432,7 +456,8 @@ int main(void)
         test(a_flipped_bit_is_found),
         test(swapped_and_doubled_records_are_found),
         test(an_unfinished_record_is_cut_off),
-        test(a_reset_keeps_revocations_and_sets_the_old_aside),
+        test(a_reset_keeps_keys_and_sets_the_old_aside),
+        test(a_reset_by_a_wrong_clock_lets_nothing_run_again),
         test(a_reset_of_a_whole_store_keeps_what_it_knows),
         test(a_full_disk_refuses_and_recovers),
         test(a_read_only_disk_refuses),

@@ -292,22 +292,48 @@ int replay_store_revoke(struct replay_store *store, const char *kid, uint64_t un
 
 /* ---------------------------------------------------------------- reset */
 
-static void keep_revoked(void *context, const struct replay_record *record)
+/* The row of that key, or NULL if there is no space for it. */
+static struct replay_key *keep_key(struct replay_state *into, const char *kid)
 {
-    struct replay_state *into = context;
-    if (record->kind != REPLAY_KEY || !record->key.revoked ||
-        replay_state_key(into, record->key.kid) || into->key_count == REPLAY_KEYS_MAX)
-        return;
+    for (size_t i = 0; i < into->key_count; i++)
+        if (strcmp(into->keys[i].kid, kid) == 0)
+            return &into->keys[i];
+    if (into->key_count == REPLAY_KEYS_MAX)
+        return NULL;
     struct replay_key *key = &into->keys[into->key_count++];
-    *key = (struct replay_key){.revoked = true};
-    memcpy(key->kid, record->key.kid, sizeof key->kid);
+    *key = (struct replay_key){0};
+    snprintf(key->kid, sizeof key->kid, "%s", kid);
+    return key;
 }
 
-/* What a store that cannot be opened still tells. */
+static void keep_revoked(void *context, const struct replay_record *record)
+{
+    bool revoked = record->kind == REPLAY_KEY && record->key.revoked;
+    struct replay_key *key = revoked ? keep_key(context, record->key.kid) : NULL;
+    if (key)
+        key->revoked = true;
+}
+
+/* The epoch alone would be as right as the clock is now. */
+static void keep_sequence(void *context, const struct replay_record *record)
+{
+    const struct receipt *receipt = &record->command.receipt;
+    if (record->kind != REPLAY_KEY && record->kind != REPLAY_ACCEPTED)
+        return;
+    bool whole = record->kind == REPLAY_KEY;
+    struct replay_key *key = keep_key(context, whole ? record->key.kid : receipt->kid);
+    uint64_t seq = whole ? record->key.highest : receipt->seq;
+    if (key && seq > key->highest)
+        key->highest = seq;
+}
+
+/* What a store that cannot be opened still tells: revocations first, should there be many keys. */
 static void salvage(struct replay_store *store)
 {
     replay_state_clear(store->replay);
     int error = replay_file_salvage(store->folder, keep_revoked, store->replay);
+    if (!error)
+        error = replay_file_salvage(store->folder, keep_sequence, store->replay);
     if (error)
         log_error("the old replay store cannot be read: %s; revocations may be lost",
                   strerror(-error));

@@ -103,8 +103,9 @@ int replay_store_deliver(struct replay_store *store, const uint8_t token[ORDER_T
 int replay_store_revoke(struct replay_store *store, const char *kid, uint64_t unix_ms);
 
 /*
- * Makes a new store in place of this one, which is set aside. Revocations are carried over where
- * they can be read, and all else too if this process has read it while it was good. Commands whose
+ * Makes a new store in place of this one, which is set aside. Revocations and the highest sequence
+ * numbers are carried over where they can be read, and all else too if this process has read it
+ * while it was good. Commands whose
  * validity began before now are refused from then on. Returns 0 or -errno.
  */
 int replay_store_reset(struct replay_store *store, uint64_t unix_ms);
