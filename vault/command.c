@@ -97,9 +97,9 @@ void command_tick(struct command_service *service, struct command_time now)
         command_close(service, service->current.started ? "runner_died" : "not_started", now);
 }
 
-bool command_holds_key(const struct command_service *service)
+const char *command_holds_key(const struct command_service *service)
 {
-    return replay_store_comes_first(&service->store);
+    return replay_store_comes_first(&service->store) ? replay_store_trouble(&service->store) : NULL;
 }
 
 bool command_wanted(struct command_service *service, ipc_RunnerWanted *out)

@@ -87,8 +87,8 @@ void command_open(struct command_service *service, struct command_time now);
 /* What is to be done now and then: called before each message is dealt with. */
 void command_tick(struct command_service *service, struct command_time now);
 
-/* Whether the machine's key must not be made yet (replay_store_comes_first). */
-bool command_holds_key(const struct command_service *service);
+/* Why the machine's key must not be made yet (replay_store_comes_first), or NULL: it may. */
+const char *command_holds_key(const struct command_service *service);
 
 /* Fills `out` with a runner that is wanted: true, once for each command. */
 bool command_wanted(struct command_service *service, ipc_RunnerWanted *out);

@@ -57,7 +57,7 @@ void service_open(struct service *service, uint64_t unix_ms)
     if (service->hold) {
         service->notes.count = service->told = 0;
         key_notes_add(&service->notes, KEY_NOTE_FAILED,
-                      "no key is made before the replay store can be written");
+                      "no key is made before there is a replay store: %s", service->hold);
         return;
     }
     key_store_open(service->store, service->folder, &service->hardware, unix_ms, &service->notes);

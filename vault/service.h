@@ -23,7 +23,7 @@ struct service {
     int folder;              /* the caller's */
     struct hardware hardware;
     struct signer signer;
-    bool hold;             /* the key store must not be opened yet; the caller's */
+    const char *hold;      /* why the key store must not be opened yet, or NULL; the caller's */
     struct ration retries; /* of opening a store that could not be opened */
     struct key_notes notes;
     size_t told; /* how many of them service_event has handed out */
