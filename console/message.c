@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <sodium.h>
 
+#include "base64url.h"
+
 struct reader {
     json_t *object;
     const char *why; /* the first thing that was wrong, or NULL */
@@ -84,14 +86,9 @@ static uint64_t read_integer(struct reader *r, const char *name, uint64_t low, u
 
 static void read_base64(struct reader *r, const char *name, uint8_t *out, size_t bytes)
 {
-    size_t length = sodium_base64_encoded_len(bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING) - 1;
+    size_t length = BASE64URL_SIZE(bytes) - 1;
     const char *text = read_string(r, name, length, length);
-    size_t got = 0;
-    if (!text)
-        return;
-    if (sodium_base642bin(out, bytes, text, length, NULL, &got, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-        got != bytes)
+    if (text && !base64url_decode_exactly(out, bytes, text, length))
         wrong(r, name);
 }
 

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "base64url.h"
 #include "clocks.h"
 #include "log.h"
 
@@ -116,9 +117,8 @@ const char *session_stage_word(enum session_stage stage)
 
 static void say_challenge(struct session *s)
 {
-    char text[sodium_base64_ENCODED_LEN(32, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
-    sodium_bin2base64(text, sizeof(text), s->challenge, sizeof(s->challenge),
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    char text[BASE64URL_SIZE(sizeof(s->challenge))];
+    base64url_encode(text, s->challenge, sizeof(s->challenge));
     json_t *o = json_pack("{s:s, s:i, s:s, s:s}", "type", "challenge", "protocol", MESSAGE_PROTOCOL,
                           "challenge", text, "console", s->env->console_name);
     if (o && s->env->commands)

@@ -9,6 +9,7 @@
 #define SELECTOR_CHARS 12
 #define SECRET_CHARS   43
 
+/* libsodium's code and not base64url.h: what a secret is made of indexes no table. */
 static void to_text(char *out, size_t capacity, const uint8_t *in, size_t length)
 {
     sodium_bin2base64(out, capacity, in, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);

@@ -203,7 +203,7 @@ static int judge_peer(struct tls *tls, struct fault *fault)
         char text[ENCODING_BASE64_SIZE(PIN_SIZE)] = "?";
 
         if (pin_of(digest, sk_X509_value(chain, 0)) == 0)
-            encoding_base64(text, digest, sizeof digest, ENCODING_STANDARD);
+            encoding_base64(text, digest, sizeof digest);
         fault_set(fault, FAULT_TLS_PIN, "%s has the key %s, which is not pinned", tls->host, text);
     }
     return fault->reason == FAULT_NONE ? 0 : TLS_FAILED;

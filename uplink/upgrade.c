@@ -58,7 +58,7 @@ int upgrade_derive(struct upgrade *upgrade)
     snprintf(text, sizeof text, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", upgrade->key);
     if (!EVP_Digest(text, strlen(text), digest, &size, EVP_sha1(), NULL) || size != SHA1_SIZE)
         return -EIO;
-    encoding_base64(upgrade->accept, digest, SHA1_SIZE, ENCODING_STANDARD);
+    encoding_base64(upgrade->accept, digest, SHA1_SIZE);
     return 0;
 }
 
@@ -73,7 +73,7 @@ int upgrade_request(struct upgrade *upgrade, char *out, const char *host, uint16
         return length;
     if (RAND_bytes(nonce, sizeof nonce) != 1)
         return -EIO;
-    encoding_base64(upgrade->key, nonce, sizeof nonce, ENCODING_STANDARD);
+    encoding_base64(upgrade->key, nonce, sizeof nonce);
     if (upgrade_derive(upgrade) < 0)
         return -EIO;
     length = snprintf(out, UPGRADE_REQUEST_MAX,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base64url.h"
 #include "encoding.h"
 
 static const char *const state_names[] = {"unenrolled", "pending", "approved"};
@@ -124,8 +125,7 @@ static void read_challenge(struct object *object, struct wire_message *out)
     const char *text =
         text_of(object, json_object_get(object->json, "challenge"), 1, WIRE_TEXT_MAX);
 
-    if (!encoding_base64_read(out->challenge, sizeof out->challenge, text, strlen(text),
-                              ENCODING_URL))
+    if (!base64url_decode_exactly(out->challenge, sizeof out->challenge, text, strlen(text)))
         object->bad = true;
     out->protocol = get_u32(object, "protocol", 0, UINT32_MAX);
     get_text(object, "console", 1, 128, out->console);
@@ -312,15 +312,15 @@ static char *dump(json_t *json)
 
 char *wire_write_authenticate(const struct wire_authenticate *authenticate)
 {
-    char key[ENCODING_BASE64_SIZE(WIRE_KEY_SIZE)];
+    char key[BASE64URL_SIZE(WIRE_KEY_SIZE)];
     char id[ENCODING_HEX_SIZE(WIRE_DIGEST_SIZE)];
     char previous[ENCODING_HEX_SIZE(WIRE_DIGEST_SIZE)];
-    char signature[ENCODING_BASE64_SIZE(WIRE_SIGNATURE_SIZE)];
+    char signature[BASE64URL_SIZE(WIRE_SIGNATURE_SIZE)];
     const uint8_t *previous_id = authenticate->previous_machine_id;
 
-    encoding_base64(key, authenticate->public_key, WIRE_KEY_SIZE, ENCODING_URL);
+    base64url_encode(key, authenticate->public_key, WIRE_KEY_SIZE);
     encoding_hex(id, authenticate->machine_id, WIRE_DIGEST_SIZE);
-    encoding_base64(signature, authenticate->signature, WIRE_SIGNATURE_SIZE, ENCODING_URL);
+    base64url_encode(signature, authenticate->signature, WIRE_SIGNATURE_SIZE);
     if (previous_id)
         encoding_hex(previous, previous_id, WIRE_DIGEST_SIZE);
     return dump(json_pack(
@@ -351,11 +351,11 @@ char *wire_write_bundle_begin(const struct wire_bundle *bundle)
 {
     char ticket[ENCODING_HEX_SIZE(WIRE_TICKET_SIZE)];
     char digest[ENCODING_HEX_SIZE(WIRE_DIGEST_SIZE)];
-    char signature[ENCODING_BASE64_SIZE(WIRE_SIGNATURE_SIZE)];
+    char signature[BASE64URL_SIZE(WIRE_SIGNATURE_SIZE)];
 
     encoding_hex(ticket, bundle->ticket, WIRE_TICKET_SIZE);
     encoding_hex(digest, bundle->digest, WIRE_DIGEST_SIZE);
-    encoding_base64(signature, bundle->signature, WIRE_SIGNATURE_SIZE, ENCODING_URL);
+    base64url_encode(signature, bundle->signature, WIRE_SIGNATURE_SIZE);
     return dump(json_pack("{s:s,s:s,s:s,s:I,s:i,s:I,s:o,s:I,s:s}", "type", "bundle_begin", "ticket",
                           ticket, "digest", digest, "size", (json_int_t)bundle->size, "chunk_size",
                           WIRE_CHUNK_SIZE, "chunks", (json_int_t)bundle->chunks, "recipients",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64url.h"
 #include "encoding.h"
 #include "wire.h"
 
@@ -56,16 +57,16 @@ static void writes_the_page(void **state)
     char *text;
 
     (void)state;
-    assert_true(encoding_base64_read(authenticate.public_key, WIRE_KEY_SIZE,
-                                     "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg", 43,
-                                     ENCODING_URL));
+    assert_true(base64url_decode_exactly(authenticate.public_key, WIRE_KEY_SIZE,
+                                         "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg", 43));
     assert_true(
         encoding_hex_read(authenticate.machine_id, WIRE_DIGEST_SIZE,
                           "56475aa75463474c0285df5dbf2bcab73da651358839e9b77481b2eab107708c", 64));
-    assert_true(encoding_base64_read(authenticate.signature, WIRE_SIGNATURE_SIZE,
-                                     "Zq_P71iWzeC5xdjlhPV_abk92h2nLvVnp2y19lAkshiEUqMXbt70eLGkMESp6"
-                                     "oMYQe9PbBfj-3qz7va_AQYOAw",
-                                     86, ENCODING_URL));
+    assert_true(
+        base64url_decode_exactly(authenticate.signature, WIRE_SIGNATURE_SIZE,
+                                 "Zq_P71iWzeC5xdjlhPV_abk92h2nLvVnp2y19lAkshiEUqMXbt70eLGkMESp6"
+                                 "oMYQe9PbBfj-3qz7va_AQYOAw",
+                                 86));
     text = wire_write_authenticate(&authenticate);
     assert_string_equal(
         text, "{\"type\":\"authenticate\",\"protocol\":1,\"public_key\":"

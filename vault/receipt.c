@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base64url.h"
 #include "words.h"
 
 #define SEQ_MAX     ((UINT64_C(1) << 53) - 1)
@@ -172,11 +173,10 @@ static bool is_valid(const struct receipt *receipt)
 
 static size_t encode(char *out, size_t capacity, const void *bytes, size_t length)
 {
-    const int variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
-    if (sodium_base64_encoded_len(length, variant) > capacity)
+    if (BASE64URL_SIZE(length) > capacity)
         return 0;
-    sodium_bin2base64(out, capacity, bytes, length, variant);
-    return strlen(out);
+    base64url_encode(out, bytes, length);
+    return BASE64URL_SIZE(length) - 1;
 }
 
 size_t receipt_message(char out[RECEIPT_MESSAGE_MAX], const struct receipt *receipt,

@@ -278,6 +278,8 @@ static void run(struct driver *driver, struct fault *fault)
 
 static void option(struct driver *driver, int which, const char *value)
 {
+    size_t length = 0;
+
     switch (which) {
     case 'h':
         driver->host = value;
@@ -293,8 +295,10 @@ static void option(struct driver *driver, int which, const char *value)
         driver->ca = value;
         break;
     case 'i':
-        driver->pinned = encoding_base64_read(driver->pin, sizeof driver->pin, value, strlen(value),
-                                              ENCODING_STANDARD);
+        driver->pinned =
+            sodium_base642bin(driver->pin, sizeof driver->pin, value, strlen(value), NULL, &length,
+                              NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+            length == sizeof driver->pin;
         if (!driver->pinned)
             die("not a pin");
         break;

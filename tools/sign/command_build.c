@@ -100,7 +100,7 @@ static json_t *encoded(const struct file *file)
     char *text = malloc(BASE64URL_SIZE(file->length));
     if (!text)
         return NULL;
-    base64url_write(text, file->bytes, file->length);
+    base64url_encode(text, file->bytes, file->length);
     json_t *value = json_string(text);
     explicit_bzero(text, BASE64URL_SIZE(file->length));
     free(text);

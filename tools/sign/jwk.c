@@ -48,8 +48,8 @@ json_t *jwk_write(const struct command_key *key)
 {
     char x[BASE64URL_SIZE(32)], y[BASE64URL_SIZE(32)];
     uint32_t flags = le32toh(key->flags), profile = le32toh(key->profile);
-    base64url_write(x, key->point, 32);
-    base64url_write(y, key->point + 32, 32);
+    base64url_encode(x, key->point, 32);
+    base64url_encode(y, key->point + 32, 32);
     json_t *jwk = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kty", "EC", "crv", "P-256", "x",
                             x, "y", y, "alg", "ES256", "use", "sig", "kid", key->kid);
     if (jwk && profile)
@@ -82,10 +82,8 @@ static bool verifies(const json_t *jwk)
 static bool read_coordinate(uint8_t out[32], const json_t *jwk, const char *name)
 {
     const json_t *value = json_object_get(jwk, name);
-    size_t size;
     return json_is_string(value) &&
-           base64url_read(out, 32, &size, json_string_value(value), json_string_length(value)) &&
-           size == 32;
+           base64url_decode_exactly(out, 32, json_string_value(value), json_string_length(value));
 }
 
 static bool read_flag(uint32_t *flags, uint32_t flag, const json_t *jwk, const char *name)

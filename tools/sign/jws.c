@@ -40,7 +40,7 @@ static bool read_header(struct jws *out, const char *text, size_t length)
 {
     char header[HEADER_MAX];
     size_t size;
-    return base64url_read((uint8_t *)header, sizeof(header), &size, text, length) &&
+    return base64url_decode((uint8_t *)header, sizeof(header), &size, text, length) &&
            (is_header(out, JWS_COMMAND, header, size) || is_header(out, JWS_RECEIPT, header, size));
 }
 
@@ -49,7 +49,7 @@ static const char *read_payload(struct jws *out, const char *text, size_t length
     out->payload = malloc(length + 1); /* more than it can decode to */
     if (!out->payload)
         return "out of memory";
-    if (!base64url_read((uint8_t *)out->payload, length, &out->payload_length, text, length) ||
+    if (!base64url_decode((uint8_t *)out->payload, length, &out->payload_length, text, length) ||
         !out->payload_length)
         return "the payload is not canonical base64url";
     out->payload[out->payload_length] = '\0';
@@ -58,7 +58,6 @@ static const char *read_payload(struct jws *out, const char *text, size_t length
 
 static const char *read_parts(struct jws *out, const char *text, size_t length)
 {
-    size_t size;
     const char *first = memchr(text, '.', length);
     const char *second = first ? memchr(first + 1, '.', length - (size_t)(first + 1 - text)) : NULL;
     if (!second)
@@ -67,8 +66,7 @@ static const char *read_parts(struct jws *out, const char *text, size_t length)
     if (!read_header(out, text, (size_t)(first - text)))
         return "its header is not exactly {\"alg\":\"ES256\",\"kid\":\"<key id>\"}, or that of a "
                "receipt";
-    if (!base64url_read(out->signature, sizeof(out->signature), &size, second + 1, rest) ||
-        size != sizeof(out->signature))
+    if (!base64url_decode_exactly(out->signature, sizeof(out->signature), second + 1, rest))
         return "its signature is not 64 bytes in canonical base64url";
     out->input = text;
     out->input_length = (size_t)(second - text);
@@ -119,15 +117,15 @@ char *jws_make(EVP_PKEY *key, const char *kid, const char *payload, size_t lengt
         complain(NULL, "out of memory");
         return NULL;
     }
-    base64url_write(text, (const uint8_t *)header, head);
+    base64url_encode(text, (const uint8_t *)header, head);
     text[first] = '.';
-    base64url_write(text + first + 1, (const uint8_t *)payload, length);
+    base64url_encode(text + first + 1, (const uint8_t *)payload, length);
     if (!key_sign(signature, key, text, signed_length)) {
         free(text);
         return NULL;
     }
     text[signed_length] = '.';
-    base64url_write(text + signed_length + 1, signature, sizeof(signature));
+    base64url_encode(text + signed_length + 1, signature, sizeof(signature));
     return text;
 }
 

@@ -107,7 +107,7 @@ static bool read_bytes(uint8_t **out, size_t *length, const json_t *value)
         return false;
     size_t text = json_string_length(value);
     *out = malloc(text + 1);
-    return *out && base64url_read(*out, text, length, json_string_value(value), text);
+    return *out && base64url_decode(*out, text, length, json_string_value(value), text);
 }
 
 static bool is_script(const uint8_t *script, size_t length)

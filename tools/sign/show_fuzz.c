@@ -43,11 +43,11 @@ static char *wrap(const char *header, const uint8_t *payload, size_t length)
     size_t head = BASE64URL_SIZE(strlen(header)) - 1, body = BASE64URL_SIZE(length) - 1;
     char *text = malloc(head + body + BASE64URL_SIZE(sizeof(signature)) + 2);
     must(text != NULL);
-    base64url_write(text, (const uint8_t *)header, strlen(header));
+    base64url_encode(text, (const uint8_t *)header, strlen(header));
     text[head] = '.';
-    base64url_write(text + head + 1, payload, length);
+    base64url_encode(text + head + 1, payload, length);
     text[head + 1 + body] = '.';
-    base64url_write(text + head + body + 2, signature, sizeof(signature));
+    base64url_encode(text + head + body + 2, signature, sizeof(signature));
     return text;
 }
 

@@ -48,11 +48,11 @@ static void fault(struct checking *c, const char *text)
 
 static bool take_key(struct checking *c, const char *text)
 {
-    size_t size, length = strlen(text);
+    size_t length = strlen(text);
     while (length && text[length - 1] == '=')
         length--;
     c->has_key = digest_read_hex(c->public_key, 32, text) ||
-                 (base64url_read(c->public_key, 32, &size, text, length) && size == 32);
+                 base64url_decode_exactly(c->public_key, 32, text, length);
     if (!c->has_key)
         complain("'cloister identity --json' on the machine shows its public_key",
                  "verify-receipt: \"%s\" is no public key", shown(text));

@@ -15,10 +15,19 @@ static bool takes(const char *text, size_t length)
     return base64url_decode(out, sizeof out, &used, text, length);
 }
 
-static void assert_decodes(const char *text, const char *bytes)
+static void assert_one(const char *text, const char *bytes)
 {
     uint8_t out[16];
-    size_t used = 99;
+    char back[16];
+    size_t used = 99, length = strlen(bytes);
+    memset(back, 'x', sizeof back);
+    base64url_encode(back, (const uint8_t *)bytes, length);
+    assert_string_equal(back, text);
+    assert_int_equal(BASE64URL_SIZE(length), strlen(text) + 1);
+    assert_true(base64url_decode_exactly(out, length, text, strlen(text)));
+    assert_false(base64url_decode_exactly(out, length + 1, text, strlen(text)));
+    if (length)
+        assert_false(base64url_decode_exactly(out, length - 1, text, strlen(text)));
     assert_true(base64url_decode(out, sizeof out, &used, text, strlen(text)));
     assert_int_equal(used, strlen(bytes));
     assert_memory_equal(out, bytes, used);
@@ -28,14 +37,15 @@ static void assert_decodes(const char *text, const char *bytes)
 static void vectors(void **state)
 {
     (void)state;
-    assert_decodes("", "");
-    assert_decodes("Zg", "f");
-    assert_decodes("Zm8", "fo");
-    assert_decodes("Zm9v", "foo");
-    assert_decodes("Zm9vYg", "foob");
-    assert_decodes("Zm9vYmE", "fooba");
-    assert_decodes("Zm9vYmFy", "foobar");
-    assert_decodes("-_-_", "\xfb\xff\xbf");
+    assert_one("", "");
+    assert_one("Zg", "f");
+    assert_one("Zm8", "fo");
+    assert_one("Zm9v", "foo");
+    assert_one("Zm9vYg", "foob");
+    assert_one("Zm9vYmE", "fooba");
+    assert_one("Zm9vYmFy", "foobar");
+    assert_one("-_-_", "\xfb\xff\xbf");
+    assert_one("-_8", "\xfb\xff");
 }
 
 /* Every character at every place of a group. */
@@ -90,6 +100,33 @@ static void stays_within_its_capacity(void **state)
     assert_int_equal(out[3], 77);
 }
 
+/* Of all texts of two characters each value is read from one only. */
+static void one_text_a_byte(void **state)
+{
+    unsigned seen[256] = {0};
+    (void)state;
+    for (unsigned text = 0; text < 65536; text++) {
+        char two[] = {(char)(text >> 8), (char)text};
+        uint8_t byte;
+        if (base64url_decode_exactly(&byte, 1, two, 2))
+            seen[byte]++;
+    }
+    for (unsigned byte = 0; byte < 256; byte++)
+        assert_int_equal(seen[byte], 1);
+}
+
+static void decodes_in_place(void **state)
+{
+    static const char bytes[] = "what is decoded may take the text's place, group by group";
+    char text[BASE64URL_SIZE(sizeof bytes)];
+    (void)state;
+    for (size_t length = 0; length <= sizeof bytes; length++) {
+        base64url_encode(text, (const uint8_t *)bytes, length);
+        assert_true(base64url_decode_exactly((uint8_t *)text, length, text, strlen(text)));
+        assert_memory_equal(text, bytes, length);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +135,8 @@ int main(void)
         cmocka_unit_test(unused_bits_are_zero),
         cmocka_unit_test(refuses_other_forms),
         cmocka_unit_test(stays_within_its_capacity),
+        cmocka_unit_test(one_text_a_byte),
+        cmocka_unit_test(decodes_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

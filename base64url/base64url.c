@@ -1,5 +1,8 @@
 #include "base64url.h"
 
+static const char alphabet[64] = {
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
+
 #define BAD 128 /* a bit of no value, which OR keeps */
 
 /* By character, 16 a row. */
@@ -23,6 +26,20 @@ static const uint8_t values[256] = {
     BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD,
 };
 // clang-format on
+
+void base64url_encode(char *out, const uint8_t *bytes, size_t length)
+{
+    uint32_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < length; i++) {
+        bits = bits << 8 | bytes[i];
+        for (held += 8; held >= 6; held -= 6)
+            *out++ = alphabet[bits >> (held - 6) & 63];
+    }
+    if (held)
+        *out++ = alphabet[bits << (6 - held) & 63];
+    *out = '\0';
+}
 
 /* The last two or three characters: one or two bytes, and unused bits that must be zero. */
 static bool decode_rest(uint8_t *out, const uint8_t *in, size_t count)
@@ -54,4 +71,10 @@ bool base64url_decode(uint8_t *out, size_t capacity, size_t *used, const char *t
     }
     *used = bytes;
     return !(seen & BAD) && (rest == 0 || decode_rest(out, in, rest));
+}
+
+bool base64url_decode_exactly(uint8_t *out, size_t size, const char *text, size_t length)
+{
+    size_t used;
+    return base64url_decode(out, size, &used, text, length) && used == size;
 }
