@@ -41,7 +41,7 @@ static const char *const profiles[] = {
 
 static const char *const not_run[] = {
     "commands_off", "policy_profile", "policy_digest", "no_session",    "no_account",
-    "no_program",   "no_cgroup",      "not_started",   "agent_stopped",
+    "no_program",   "no_cgroup",      "not_started",   "agent_stopped", "revoked",
 };
 
 static const char *const unknown[] = {"agent_stopped", "runner_died"};

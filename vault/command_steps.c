@@ -229,6 +229,11 @@ const struct service_refusal *command_fetch(struct command_service *service,
         return command_refuse(service, ipc_NO_SUCH, "no command of that number is under way");
     if (current->started)
         return command_refuse(service, ipc_NOT_ALLOWED, "it was handed out already");
+    /* It may have waited long for a runner, and its signer may be a thief. */
+    if (command_revoked_keys(service) >> service->accepted->key & 1) {
+        command_close(service, "revoked", now);
+        return command_refuse(service, ipc_NOT_ALLOWED, "its key was revoked since");
+    }
     if (!write_order(service, request, out)) {
         command_close(service, "not_started", now);
         return command_refuse(service, ipc_FAILED, "the order cannot be written");

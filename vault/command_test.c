@@ -305,8 +305,9 @@ static void a_revoked_key_is_revoked_for_good(void **state)
     assert_int_equal(desk_revoke(desk, 0, SAMPLE_ADMIN, "\"ops-1\",\"of-another-build\""),
                      ipc_DECISION_REVOCATION); /* an administrator need not wait */
     assert_int_equal(desk->said.revoked, 2);
-    assert_null(desk_fetch(desk, desk->wanted.number)); /* what was accepted before goes on */
-    assert_null(desk_finish(desk, desk->wanted.number, 0));
+    assert_int_equal(desk_fetch(desk, desk->wanted.number)->reason, ipc_NOT_ALLOWED);
+    assert_int_equal(desk->commands.order_length, 0); /* it was not started, and never will be */
+    desk_assert_receipt(desk, "not_run", "revoked");
     for (int restarted = 0; restarted < 2; restarted++) {
         ipc_CommandStatusReply status;
         assert_int_equal(desk_offer(desk, desk_sample(desk)), ipc_DECISION_REVOKED);
@@ -319,6 +320,17 @@ static void a_revoked_key_is_revoked_for_good(void **state)
     }
     assert_int_equal(desk_revoke(desk, 1, SAMPLE_ADMIN, "\"ops-2\""), ipc_DECISION_REVOCATION);
     assert_int_equal(desk_revoke(desk, 1, SAMPLE_ADMIN, "\"ops-2\""), ipc_DECISION_REVOKED);
+}
+
+/* Its end is told as that of any other. */
+static void what_runs_when_its_key_is_revoked_goes_on(void **state)
+{
+    struct desk *desk = *state;
+    desk_accept(desk);
+    assert_null(desk_fetch(desk, desk->wanted.number));
+    assert_int_equal(desk_revoke(desk, 0, SAMPLE_ADMIN, "\"ops-1\""), ipc_DECISION_REVOCATION);
+    assert_null(desk_finish(desk, desk->wanted.number, 0));
+    desk_assert_receipt(desk, "run", "");
 }
 
 static void an_administrator_offers_revocations_alone(void **state)
@@ -349,6 +361,7 @@ int main(void)
         test(floods_are_rationed),
         test(a_flood_hides_and_hinders_nothing_signed),
         test(a_revoked_key_is_revoked_for_good),
+        test(what_runs_when_its_key_is_revoked_goes_on),
         test(an_administrator_offers_revocations_alone),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
