@@ -349,8 +349,9 @@ time.sleep(60)' "$RUNTIME/door/control" 3>&- 4>&- &
     restart await "it to notice" gone_again
     kill -0 $follower
     await "the agent to serve" serves
+    anew() { tr '\0' ' ' < "/proc/$follower/cmdline" | grep -q -- '--follow --notify --since [1-9]'; }
+    await "it to go on where it was" anew
     await "it to be connected again" connected
-    tr '\0' ' ' < "/proc/$follower/cmdline" | grep -q -- '--follow --notify --since [1-9]'
     kill $follower
 }
 
