@@ -1,6 +1,7 @@
 """Signed commands from end to end, against ssh over a connection that stands and against bubblewrap."""
 import hashlib
 import os
+import select
 import shutil
 import statistics
 import subprocess
@@ -23,6 +24,19 @@ HEAD = ["/usr/bin/head", "-c", str(OUTPUT_BYTES), "/dev/zero"]
 QUEUED = 1000
 SSH = "ssh over a connection that stands"
 BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
+
+
+def run_program(*command, out=subprocess.DEVNULL, deadline_s=60):
+    """Waits for the very moment that it ends: with a time-out, subprocess looks from time to time."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out)
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        if not select.select([pidfd], [], [], deadline_s)[0]:
+            process.kill()
+        if process.wait() != 0:
+            raise Failure(f"{' '.join(command)}: status {process.returncode}")
+    finally:
+        os.close(pidfd)
 
 
 class Ssh:
@@ -65,9 +79,8 @@ class Ssh:
             return "Server listening" in f.read()
 
     def run(self, *command, out=subprocess.DEVNULL):
-        subprocess.run(["ssh", "-S", self.path("master"), "-F", "none", "-p", str(self.port),
-                        f"{USER}@127.0.0.1", *command],
-                       stdin=subprocess.DEVNULL, stdout=out, check=True, timeout=60)
+        run_program("ssh", "-S", self.path("master"), "-F", "none", "-p", str(self.port),
+                    f"{USER}@127.0.0.1", *command, out=out)
 
     def remove(self):
         for process in (self.master, self.server):
@@ -154,13 +167,17 @@ def measure(table):
 
 # ---- one command after the other
 
+def at_console(desk, command, *args, **options):
+    run_program(desk.console.program, command, *args, "--state", desk.console.state, **options)
+
+
 def push_and_wait(desk, token):
     """As somebody at the console does it: two programs, the second until the receipt is stored."""
     path = os.path.join(desk.keys.folder, "one.jws")
     with open(path, "w", encoding="utf-8") as f:
         f.write(token)
-    desk.console.command("push", path, "--machine", desk.machine)
-    desk.console.command("outputs", token_id(token), "--wait")
+    at_console(desk, "push", path, "--machine", desk.machine)
+    at_console(desk, "outputs", token_id(token), "--wait")
 
 
 def measure_latency(table, ssh, foreign, desk):
@@ -170,7 +187,7 @@ def measure_latency(table, ssh, foreign, desk):
     for i in range(count):
         found["ssh"].append(seconds(lambda: ssh.run("true")))
         found["foreign"].append(foreign.console.run(ours[i]))
-        found["bwrap"].append(seconds(lambda: subprocess.run(BWRAP, check=True)))
+        found["bwrap"].append(seconds(lambda: run_program(*BWRAP)))
         found["console"].append(seconds(lambda: push_and_wait(desk, theirs[i])))
     ms = {name: statistics.median(values[WARM_UP:]) * 1000 for name, values in found.items()}
     name = "signed command to exit status, diagnostic, /bin/true"
@@ -212,7 +229,7 @@ def measure_output(table, ssh, foreign, desk):
 
 def run_at_console(desk, token):
     [identity] = desk.push(token)
-    desk.console.command("outputs", identity, "--wait", "--out", desk.keys.folder, "--force")
+    at_console(desk, "outputs", identity, "--wait", "--out", desk.keys.folder, "--force")
     size = os.stat(os.path.join(desk.keys.folder, "stdout")).st_size
     if size != OUTPUT_BYTES:
         raise Failure(f"{size} bytes of output")
@@ -226,8 +243,7 @@ def measure_queue(table, desk):
     ids = desk.push(*tokens)
     before = runs_of(desk)
     desk.agent.start()
-    subprocess.run([desk.console.program, "outputs", ids[-1], "--wait=300", "--state", desk.console.state],
-                   timeout=310, check=True)
+    at_console(desk, "outputs", ids[-1], "--wait", deadline_s=300)
     receipts = [row.get("receipt") for row in map(desk.commands().get, ids)]
     answered = [receipt for receipt in receipts if receipt and receipt.get("exit") == 0]
     accepted = [receipt["accepted_time_ms"] for receipt in answered]
