@@ -12,6 +12,8 @@
 #include <openssl/evp.h>
 
 #include "message.h"
+#include "state_folder.h"
+#include "whole_io.h"
 
 #define NAME_TEXT 32
 
@@ -25,21 +27,13 @@ static void whole_name(char out[NAME_TEXT], int64_t row)
     snprintf(out, NAME_TEXT, "%" PRId64 ".age", row);
 }
 
-static int open_folder(int state, const char *name, bool create)
-{
-    if (create && mkdirat(state, name, 0700) != 0 && errno != EEXIST)
-        return -errno;
-    int fd = openat(state, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 int bundle_folders_open(struct bundle_folders *f, int state, bool create)
 {
     f->bundles = -1;
-    f->incoming = open_folder(state, "incoming", create);
+    f->incoming = state_folder_below(state, "incoming", create);
     if (f->incoming < 0)
         return f->incoming;
-    f->bundles = open_folder(state, "bundles", create);
+    f->bundles = state_folder_below(state, "bundles", create);
     if (f->bundles < 0)
         return f->bundles;
     return create && fsync(state) != 0 ? -errno : 0;
@@ -70,25 +64,9 @@ int bundle_file_part(const struct bundle_folders *f, int64_t row)
     return fd;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t length, off_t offset)
-{
-    while (length > 0) {
-        ssize_t n = offset < 0 ? write(fd, data, length) : pwrite(fd, data, length, offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        length -= (size_t)n;
-        if (offset >= 0)
-            offset += n;
-    }
-    return 0;
-}
-
 int bundle_file_write(int fd, uint32_t index, const uint8_t *data, size_t length)
 {
-    int result = write_all(fd, data, length, (off_t)index * MESSAGE_CHUNK_BYTES);
+    int result = whole_write_at(fd, data, length, (off_t)index * MESSAGE_CHUNK_BYTES);
     if (!result && fdatasync(fd) != 0)
         result = -errno;
     return result;
@@ -110,19 +88,10 @@ size_t bundle_file_chunk_length(uint64_t size, uint32_t index)
 /* Reads chunk `index`. 1: it has its digest; 0: it has not or is short; or -errno. */
 static int read_chunk(int fd, uint32_t index, uint8_t *data, size_t length, const uint8_t *digest)
 {
-    size_t got = 0;
     uint8_t found[32];
-    while (got < length) {
-        ssize_t n =
-            pread(fd, data + got, length - got, (off_t)index * MESSAGE_CHUNK_BYTES + (off_t)got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return 0;
-        got += (size_t)n;
-    }
+    ssize_t n = whole_read_at(fd, data, length, (off_t)index * MESSAGE_CHUNK_BYTES);
+    if (n != (ssize_t)length)
+        return n < 0 ? (int)n : 0;
     return bundle_file_digest(found, data, length) && memcmp(found, digest, sizeof(found)) == 0;
 }
 
@@ -188,7 +157,7 @@ int bundle_file_copy(int in, int out, const uint8_t *digests, uint64_t size)
     size_t length;
     for (uint32_t i = 0; !result && (length = bundle_file_chunk_length(size, i)) > 0; i++) {
         int good = read_chunk(in, i, data, length, digests + (size_t)i * 32);
-        result = good < 0 ? good : good ? write_all(out, data, length, -1) : BUNDLE_FILE_DAMAGED;
+        result = good < 0 ? good : good ? whole_write(out, data, length) : BUNDLE_FILE_DAMAGED;
     }
     free(data);
     return result;

@@ -19,6 +19,7 @@
 #include "command_text.h"
 #include "exit_status.h"
 #include "output_reader.h"
+#include "whole_io.h"
 
 #define EXIT_NO_STATUS 255  /* with --wait: the command has none to pass on, as ssh(1) says it */
 #define LOOK_MS        1000 /* should the kernel forget to tell */
@@ -92,20 +93,6 @@ static bool take_option(void *context, int c, const char *value)
     }
 }
 
-static int write_all(int fd, const char *data, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, data, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
 /* For a terminal: it is shown lines and tabs, and nothing that could move it. */
 static int write_escaped(int fd, const uint8_t *data, size_t length)
 {
@@ -117,7 +104,7 @@ static int write_escaped(int fd, const uint8_t *data, size_t length)
         else
             used += (size_t)snprintf(text + used, 5, "\\x%02x", data[i]);
         if (used > sizeof(text) - 5 || i + 1 == length) {
-            int result = write_all(fd, text, used);
+            int result = whole_write(fd, text, used);
             if (result)
                 return result;
             used = 0;
@@ -132,7 +119,7 @@ static int put_chunk(void *context, unsigned stream, const uint8_t *data, size_t
     if (o->fds[stream] < 0)
         return 0;
     return o->escape[stream] ? write_escaped(o->fds[stream], data, length)
-                             : write_all(o->fds[stream], (const char *)data, length);
+                             : whole_write(o->fds[stream], data, length);
 }
 
 static void say_gap(void *context, unsigned stream, uint32_t missing)

@@ -12,6 +12,9 @@
 
 #include <sodium.h>
 
+#include "state_folder.h"
+#include "whole_io.h"
+
 #define NAME_TEXT 32
 #define KEY_BYTES 16 /* of the head: what the checksum is keyed with */
 
@@ -38,11 +41,9 @@ static uint32_t get_u32(const uint8_t *in)
 
 int output_folder_open(int state, bool create)
 {
-    if (create && mkdirat(state, "commands", 0700) != 0 && errno != EEXIST)
-        return -errno;
-    int fd = openat(state, "commands", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = state_folder_below(state, "commands", create);
     if (fd < 0)
-        return -errno;
+        return fd;
     if (create && fsync(state) != 0) {
         int result = -errno;
         close(fd);
@@ -59,18 +60,8 @@ void output_folder_announce(int folder)
 /* 1 when all `length` bytes were there, 0 when the file ends before, or -errno. */
 static int read_at(int fd, void *out, size_t length, uint64_t offset)
 {
-    size_t got = 0;
-    while (got < length) {
-        ssize_t n = pread(fd, (uint8_t *)out + got, length - got, (off_t)(offset + got));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return 0;
-        got += (size_t)n;
-    }
-    return 1;
+    ssize_t n = whole_read_at(fd, out, length, (off_t)offset);
+    return n < 0 ? (int)n : n == (ssize_t)length;
 }
 
 int output_file_next(int fd, uint64_t *offset, struct output_record *record, uint8_t *content)

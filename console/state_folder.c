@@ -43,6 +43,14 @@ void state_folder_leave(struct state_folder *f)
     f->fd = f->lock = -1;
 }
 
+int state_folder_below(int state, const char *name, bool create)
+{
+    if (create && mkdirat(state, name, 0700) != 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(state, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 bool state_folder_served(int fd)
 {
     int file = openat(fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -20,6 +20,10 @@ struct state_folder {
 int state_folder_take(struct state_folder *f, const char *path);
 void state_folder_leave(struct state_folder *f);
 
+/* Opens, and with `create` makes, the folder `name` in the folder `state` (a descriptor that stays
+ * the caller's); its name is not durable yet. A descriptor, the caller's, or -errno. */
+int state_folder_below(int state, const char *name, bool create);
+
 /* Whether a server holds the lock of the folder that `fd` is open on. Takes nothing itself. */
 bool state_folder_served(int fd);
 

@@ -12,6 +12,7 @@
 #include "environment.h"
 #include "monitor_protocol.h"
 #include "shebang.h"
+#include "whole_io.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* include/uapi/linux/memfd.h of Linux 6.3 */
@@ -21,20 +22,6 @@
 #define ASIDE_FD  16 /* above every descriptor that is put in place */
 
 /* ---------------------------------------------------------------- the script */
-
-static int write_whole(int fd, const uint8_t *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        bytes += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
 
 int child_script(const struct order *order)
 {
@@ -46,7 +33,7 @@ int child_script(const struct order *order)
         fd = memfd_create("script", flags);
     if (fd < 0)
         return -errno;
-    int error = write_whole(fd, order->script, order->script_length);
+    int error = whole_write(fd, order->script, order->script_length);
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     if (!error && fcntl(fd, F_ADD_SEALS, seals) != 0)
         error = -errno;

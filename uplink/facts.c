@@ -9,24 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Reads at most `capacity` bytes to the end of `fd`. Returns their number or -errno. */
-static ssize_t read_all(int fd, char *out, size_t capacity)
-{
-    size_t used = 0;
-
-    while (used < capacity) {
-        ssize_t count = read(fd, out + used, capacity - used);
-
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return -errno;
-        if (count == 0)
-            break;
-        used += (size_t)count;
-    }
-    return (ssize_t)used;
-}
+#include "whole_io.h"
 
 static int read_ca(struct facts *facts, int fd, struct fault *fault)
 {
@@ -35,7 +18,7 @@ static int read_ca(struct facts *facts, int fd, struct fault *fault)
 
     if (!text)
         return fault_set(fault, FAULT_LOCAL, "out of memory");
-    length = read_all(fd, text, FACTS_CA_MAX);
+    length = whole_read(fd, text, FACTS_CA_MAX);
     close(fd);
     if (length <= 0 || length == FACTS_CA_MAX) {
         free(text);
@@ -60,7 +43,7 @@ static void read_text(char *out, size_t capacity, const char *folder, const char
     snprintf(path, sizeof path, "%s/%s", folder, name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        length = read_all(fd, out, capacity - 1);
+        length = whole_read(fd, out, capacity - 1);
         close(fd);
     }
     out[length > 0 ? length : 0] = '\0';

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "whole_io.h"
+
 #define OTHERS (S_IRWXG | S_IRWXO)
 
 /* The system call itself: glibc's fstat is newfstatat, which takes paths as well. */
@@ -48,33 +50,16 @@ static int check_file(int fd)
     return check_file_as(fd, &st);
 }
 
-/* Reads to the end of the file or of the buffer; returns the number of bytes or -errno. */
-static ssize_t read_all(int fd, uint8_t *out, size_t capacity)
-{
-    size_t used = 0;
-    while (used < capacity) {
-        ssize_t n = read(fd, out + used, capacity - used);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        used += (size_t)n;
-    }
-    return (ssize_t)used;
-}
-
 static int read_open_file(int fd, void *out, size_t capacity, size_t *length)
 {
     int error = check_file(fd);
     if (error)
         return error;
-    ssize_t n = read_all(fd, out, capacity);
+    ssize_t n = whole_read(fd, out, capacity);
     if (n < 0)
         return (int)n;
     uint8_t more;
-    ssize_t rest = read_all(fd, &more, 1);
+    ssize_t rest = whole_read(fd, &more, 1);
     if (rest != 0)
         return rest < 0 ? (int)rest : STATE_TOO_LONG;
     *length = (size_t)n;
@@ -100,20 +85,6 @@ int state_file_exists(int folder, const char *name)
     return 1;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        bytes += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Makes the file anew, whatever an interrupted write has left there. */
 static int create(int folder, const char *name)
 {
@@ -125,7 +96,7 @@ static int create(int folder, const char *name)
 
 static int fill(int fd, const void *bytes, size_t length)
 {
-    int error = write_all(fd, bytes, length);
+    int error = whole_write(fd, bytes, length);
     if (!error && fsync(fd) < 0)
         error = -errno;
     if (close(fd) < 0 && !error)
@@ -199,18 +170,8 @@ void state_file_close(struct state_file *file)
 
 int state_file_read_at(const struct state_file *file, void *out, size_t length, off_t at)
 {
-    uint8_t *to = out;
-    while (length > 0) {
-        ssize_t n = pread(file->fd, to, length, at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        to += n;
-        at += n;
-        length -= (size_t)n;
-    }
-    return 0;
+    ssize_t n = whole_read_at(file->fd, out, length, at);
+    return n < 0 ? (int)n : n == (ssize_t)length ? 0 : -EIO;
 }
 
 int state_file_measure(struct state_file *file)

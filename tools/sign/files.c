@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "whole_io.h"
+
 #define READ_FIRST 65536
 
 /* Makes room for at least one more byte and the NUL. The old bytes may be secret. */
@@ -80,18 +82,12 @@ void file_trim(struct file *file)
         file->bytes[--file->length] = '\0';
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t length)
+static int write_durably(int fd, const uint8_t *bytes, size_t length)
 {
-    while (length) {
-        ssize_t done = write(fd, bytes, length);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        bytes += done;
-        length -= (size_t)done;
-    }
-    return fsync(fd) && errno != EINVAL ? -errno : 0; /* EINVAL: no file but a device */
+    int result = whole_write(fd, bytes, length);
+    if (!result && fsync(fd) && errno != EINVAL) /* EINVAL: no file but a device */
+        result = -errno;
+    return result;
 }
 
 static int sync_folder(const char *path)
@@ -110,7 +106,7 @@ int file_create(const char *path, const void *bytes, size_t length, mode_t mode)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode & 0777);
     if (fd < 0)
         return -errno;
-    int result = write_all(fd, bytes, length);
+    int result = write_durably(fd, bytes, length);
     if (close(fd) && !result)
         result = -errno;
     if (!result)
@@ -126,7 +122,7 @@ int file_replace(const char *path, const void *bytes, size_t length, mode_t mode
     if (asprintf(&fresh, "%s.new-XXXXXX", path) < 0)
         return -ENOMEM;
     int fd = mkostemp(fresh, O_CLOEXEC);
-    int result = fd < 0 ? -errno : write_all(fd, bytes, length);
+    int result = fd < 0 ? -errno : write_durably(fd, bytes, length);
     if (!result && fchmod(fd, mode))
         result = -errno;
     if (fd >= 0 && close(fd) && !result)
