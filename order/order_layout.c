@@ -60,8 +60,7 @@ static bool is_variable(const char *text)
     return i > 0 && text[i] == '=';
 }
 
-/* "#!", as execve(2) reads it: blanks may follow, and then the path. */
-static bool names_interpreter(const uint8_t *script, size_t length)
+bool order_names_interpreter(const uint8_t *script, size_t length)
 {
     size_t i = 2;
     if (length < 3 || memcmp(script, "#!", 2) != 0)
@@ -82,7 +81,7 @@ static bool limits_hold(const struct order *order)
 static bool program_is_named(const struct order *order)
 {
     if (order->script_length > 0)
-        return names_interpreter(order->script, order->script_length);
+        return order_names_interpreter(order->script, order->script_length);
     return order->argv[0][0] == '/';
 }
 

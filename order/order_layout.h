@@ -15,6 +15,10 @@
  */
 enum order_outcome order_parse(struct order *out, const uint8_t *bytes, size_t length);
 
+/* Whether a script begins with "#!", as execve(2) reads it: blanks may follow, and then an absolute
+ * path. */
+bool order_names_interpreter(const uint8_t *script, size_t length);
+
 /* Whether an order that is to be written keeps the rules, its length apart. */
 bool order_keeps_rules(const struct order *order);
 

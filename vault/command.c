@@ -237,7 +237,7 @@ const struct service_refusal *command_offer(struct command_service *service, uin
         return NULL;
     }
     if (!key_store_signing_key(service->setup.keys))
-        return command_refuse(service, ipc_FAILED, "there is no machine key");
+        return service_refuse(&service->refusal, ipc_FAILED, "there is no machine key");
     out->decision = decide(service, uid, bytes, length, now);
     memcpy(out->token, service->offered->id, sizeof out->token);
     if (out->decision == ipc_DECISION_REVOCATION)

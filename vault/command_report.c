@@ -13,7 +13,8 @@ const struct service_refusal *command_query(struct command_service *service,
     memset(out, 0, sizeof *out);
     service->receipt_length = 0;
     if (!service->store.loaded)
-        return command_refuse(service, ipc_FAILED, "%s", replay_store_trouble(&service->store));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s",
+                              replay_store_trouble(&service->store));
     const struct replay_command *command =
         replay_state_find(replay_store_known(&service->store), request->token);
     out->phase = command ? command->phase : ipc_COMMAND_UNKNOWN;
@@ -25,8 +26,8 @@ const struct service_refusal *command_query(struct command_service *service,
     if (outcome == SIGNER_SIGNED)
         return NULL;
     service->receipt_length = 0;
-    return command_refuse(service, outcome == SIGNER_RATIONED ? ipc_TOO_MANY : ipc_FAILED, "%s",
-                          signer_outcome_text(outcome));
+    return service_refuse(&service->refusal, outcome == SIGNER_RATIONED ? ipc_TOO_MANY : ipc_FAILED,
+                          "%s", signer_outcome_text(outcome));
 }
 
 const struct service_refusal *command_delivered(struct command_service *service,
@@ -35,9 +36,11 @@ const struct service_refusal *command_delivered(struct command_service *service,
 {
     memset(out, 0, sizeof *out);
     if (!replay_store_usable(&service->store))
-        return command_refuse(service, ipc_FAILED, "%s", replay_store_trouble(&service->store));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s",
+                              replay_store_trouble(&service->store));
     return replay_store_deliver(&service->store, request->token, now.unix_ms)
-               ? command_refuse(service, ipc_FAILED, "%s", "the replay store cannot be written")
+               ? service_refuse(&service->refusal, ipc_FAILED, "%s",
+                                "the replay store cannot be written")
                : NULL;
 }
 
@@ -113,10 +116,12 @@ const struct service_refusal *command_reset(struct command_service *service, uin
 {
     memset(out, 0, sizeof *out);
     if (uid != 0)
-        return command_refuse(service, ipc_NOT_ALLOWED, "only root resets the replay store");
+        return service_refuse(&service->refusal, ipc_NOT_ALLOWED,
+                              "only root resets the replay store");
     int error = replay_store_reset(&service->store, now.unix_ms);
     if (error)
-        return command_refuse(service, ipc_FAILED, "%s", replay_store_trouble(&service->store));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s",
+                              replay_store_trouble(&service->store));
     out->epoch_ms = replay_store_known(&service->store)->begin.epoch_ms;
     log_notice("an administrator made a new replay store");
     command_tick(service, now);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,17 +14,6 @@
  */
 #define FETCH_WITHIN_MS  7200000
 #define FINISH_WITHIN_MS 300000
-
-const struct service_refusal *command_refuse(struct command_service *service,
-                                             ipc_RefusalReason reason, const char *format, ...)
-{
-    service->refusal.reason = reason;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(service->refusal.detail, sizeof service->refusal.detail, format, arguments);
-    va_end(arguments);
-    return &service->refusal;
-}
 
 uint32_t command_revoked_keys(const struct command_service *service)
 {
@@ -226,24 +214,26 @@ const struct service_refusal *command_fetch(struct command_service *service,
     memset(out, 0, sizeof *out);
     service->order_length = 0;
     if (current->number == 0 || request->number != current->number)
-        return command_refuse(service, ipc_NO_SUCH, "no command of that number is under way");
+        return service_refuse(&service->refusal, ipc_NO_SUCH,
+                              "no command of that number is under way");
     if (current->started)
-        return command_refuse(service, ipc_NOT_ALLOWED, "it was handed out already");
+        return service_refuse(&service->refusal, ipc_NOT_ALLOWED, "it was handed out already");
     /* It may have waited long for a runner, and its signer may be a thief. */
     if (command_revoked_keys(service) >> service->accepted->key & 1) {
         command_close(service, "revoked", now);
-        return command_refuse(service, ipc_NOT_ALLOWED, "its key was revoked since");
+        return service_refuse(&service->refusal, ipc_NOT_ALLOWED, "its key was revoked since");
     }
     if (!write_order(service, request, out)) {
         command_close(service, "not_started", now);
-        return command_refuse(service, ipc_FAILED, "the order cannot be written");
+        return service_refuse(&service->refusal, ipc_FAILED, "the order cannot be written");
     }
     if (replay_store_start(&service->store, current->token, now.unix_ms)) {
         sodium_memzero(service->order, service->order_length);
         sodium_memzero(out, sizeof *out);
         service->order_length = 0;
         command_close(service, "not_started", now);
-        return command_refuse(service, ipc_FAILED, "%s", "the replay store cannot be written");
+        return service_refuse(&service->refusal, ipc_FAILED, "%s",
+                              "the replay store cannot be written");
     }
     current->started = true;
     current->deadline_ms = now.mono_ms + service->accepted->time_ms + FINISH_WITHIN_MS;
@@ -274,7 +264,8 @@ const struct service_refusal *command_finished(struct command_service *service,
                               .ended_ms = request->ended_ms};
     memset(out, 0, sizeof *out);
     if (current->number == 0 || request->number != current->number || !current->started)
-        return command_refuse(service, ipc_NO_SUCH, "no command of that number was started");
+        return service_refuse(&service->refusal, ipc_NO_SUCH,
+                              "no command of that number was started");
     memcpy(receipt.token, current->token, sizeof receipt.token);
     take_stream(&receipt.out, request->has_out, &request->out);
     take_stream(&receipt.err, request->has_err, &request->err);
@@ -282,12 +273,13 @@ const struct service_refusal *command_finished(struct command_service *service,
         command_give_up(&receipt, true, "runner_died", now);
     else if (!receipt_result_is_valid(&receipt) || receipt.started_ms >> 53 ||
              receipt.ended_ms >> 53)
-        return command_refuse(service, ipc_BAD_REQUEST, "no command can have ended so");
+        return service_refuse(&service->refusal, ipc_BAD_REQUEST, "no command can have ended so");
     if (receipt.ended_ms == 0)
         receipt.ended_ms = now.unix_ms;
     return command_over(service, &receipt, now)
                ? NULL
-               : command_refuse(service, ipc_FAILED, "%s", "the replay store cannot be written");
+               : service_refuse(&service->refusal, ipc_FAILED, "%s",
+                                "the replay store cannot be written");
 }
 
 void command_lost(struct command_service *service, const ipc_CommandLost *request,

@@ -7,10 +7,6 @@
 
 #include "command.h"
 
-/* Fills the service's refusal. */
-__attribute__((format(printf, 3, 4))) const struct service_refusal *
-command_refuse(struct command_service *service, ipc_RefusalReason reason, const char *format, ...);
-
 /* The rows of the built-in table that are revoked, for token_verify(). */
 uint32_t command_revoked_keys(const struct command_service *service);
 

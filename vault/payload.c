@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base64url.h"
+#include "order_layout.h"
 #include "payload_fields.h"
 
 /*
@@ -62,17 +63,6 @@ static bool read_argv(struct payload *p)
            p->out->argv[0][0] == '/';
 }
 
-/* "#!", as execve(2) reads it: blanks may follow, and then the path. */
-static bool names_interpreter(const uint8_t *script, size_t length)
-{
-    size_t i = 2;
-    if (length < 3 || memcmp(script, "#!", 2) != 0)
-        return false;
-    while (i < length && (script[i] == ' ' || script[i] == '\t'))
-        i++;
-    return i < length && script[i] == '/';
-}
-
 static bool read_script(struct payload *p)
 {
     uint8_t digest[crypto_hash_sha256_BYTES], said[crypto_hash_sha256_BYTES];
@@ -80,7 +70,7 @@ static bool read_script(struct payload *p)
     if (!payload_bytes(p, "script", &out->script, &out->script_length) ||
         !payload_hex(p, "script_sha256", said, sizeof said))
         return false;
-    if (!names_interpreter(out->script, out->script_length))
+    if (!order_names_interpreter(out->script, out->script_length))
         return false;
     crypto_hash_sha256(digest, out->script, out->script_length);
     return memcmp(digest, said, sizeof digest) == 0 &&

@@ -74,15 +74,15 @@ int service_event(struct service *service, ipc_VaultEvent *out)
     return 1;
 }
 
-__attribute__((format(printf, 3, 4))) static const struct service_refusal *
-refuse(struct service *service, ipc_RefusalReason reason, const char *format, ...)
+const struct service_refusal *service_refuse(struct service_refusal *out, ipc_RefusalReason reason,
+                                             const char *format, ...)
 {
-    service->refusal.reason = reason;
     va_list arguments;
+    out->reason = reason;
     va_start(arguments, format);
-    vsnprintf(service->refusal.detail, sizeof service->refusal.detail, format, arguments);
+    vsnprintf(out->detail, sizeof out->detail, format, arguments);
     va_end(arguments);
-    return &service->refusal;
+    return out;
 }
 
 /* The last note that says why there is no key: they stay until the store is opened anew. */
@@ -118,15 +118,17 @@ static const struct service_refusal *refuse_to_sign(struct service *service,
     case SIGNER_SIGNED:
         return NULL;
     case SIGNER_NO_KEY:
-        return refuse(service, ipc_FAILED, "%s", why_not(service));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s", why_not(service));
     case SIGNER_WRONG_HOST:
-        return refuse(service, ipc_NOT_ALLOWED, "%s", signer_outcome_text(outcome));
+        return service_refuse(&service->refusal, ipc_NOT_ALLOWED, "%s",
+                              signer_outcome_text(outcome));
     case SIGNER_RATIONED:
-        return refuse(service, ipc_TOO_MANY, "%s", signer_outcome_text(outcome));
+        return service_refuse(&service->refusal, ipc_TOO_MANY, "%s", signer_outcome_text(outcome));
     case SIGNER_IMPOSSIBLE:
-        return refuse(service, ipc_BAD_REQUEST, "%s", signer_outcome_text(outcome));
+        return service_refuse(&service->refusal, ipc_BAD_REQUEST, "%s",
+                              signer_outcome_text(outcome));
     }
-    return refuse(service, ipc_FAILED, "unknown outcome");
+    return service_refuse(&service->refusal, ipc_FAILED, "unknown outcome");
 }
 
 const struct service_refusal *service_sign_challenge(struct service *service,
@@ -156,7 +158,8 @@ const struct service_refusal *service_sign_origin(struct service *service,
                                                   uint64_t unix_ms, ipc_OriginSigned *out)
 {
     if (request->size == 0 || request->consent_ms == 0)
-        return refuse(service, ipc_BAD_REQUEST, "an origin without a size or a time");
+        return service_refuse(&service->refusal, ipc_BAD_REQUEST,
+                              "an origin without a size or a time");
     retry(service, now_ms, unix_ms);
     struct signer_origin fields = {
         .ticket = request->ticket,
@@ -176,7 +179,7 @@ const struct service_refusal *service_identity(struct service *service, uint64_t
     retry(service, now_ms, unix_ms);
     const struct key_public *key = key_store_public(service->store);
     if (!key)
-        return refuse(service, ipc_FAILED, "%s", why_not(service));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s", why_not(service));
     memset(out, 0, sizeof *out);
     out->has_key = true;
     describe(&out->key, key);
@@ -190,16 +193,17 @@ const struct service_refusal *service_reset(struct service *service, uint32_t ui
                                             uint64_t unix_ms, ipc_KeyResetDone *out)
 {
     if (uid != 0)
-        return refuse(service, ipc_NOT_ALLOWED, "only root resets the machine's key");
+        return service_refuse(&service->refusal, ipc_NOT_ALLOWED,
+                              "only root resets the machine's key");
     retry(service, now_ms, unix_ms);
     if (key_store_state(service->store) == KEY_STORE_CLOSED)
-        return refuse(service, ipc_FAILED, "%s", why_not(service));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s", why_not(service));
     struct key_notes notes;
     int error = key_store_reset(service->store, unix_ms, &notes);
     service->notes = notes;
     service->told = 0;
     if (error)
-        return refuse(service, ipc_FAILED, "%s", why_not(service));
+        return service_refuse(&service->refusal, ipc_FAILED, "%s", why_not(service));
     memset(out, 0, sizeof *out);
     out->has_key = true;
     describe(&out->key, key_store_public(service->store));

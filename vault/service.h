@@ -59,6 +59,10 @@ const struct service_refusal *service_sign_origin(struct service *service,
 const struct service_refusal *service_identity(struct service *service, uint64_t now_ms,
                                                uint64_t unix_ms, ipc_MachineIdentityReply *out);
 
+/* Fills `out` and returns it; for those who answer beside these functions. */
+__attribute__((format(printf, 3, 4))) const struct service_refusal *
+service_refuse(struct service_refusal *out, ipc_RefusalReason reason, const char *format, ...);
+
 /* Only for uid 0, whatever route brought it here. */
 const struct service_refusal *service_reset(struct service *service, uint32_t uid, uint64_t now_ms,
                                             uint64_t unix_ms, ipc_KeyResetDone *out);
