@@ -140,16 +140,6 @@ static void sign(struct command_service *service, const struct receipt *receipt,
         service->receipt_length = 0;
 }
 
-/* The receipt of the first time, if it has ended. */
-static void sign_first(struct command_service *service, struct command_time now)
-{
-    const struct token *token = service->offered;
-    const struct replay_command *first = replay_state_find_id(replay_store_known(&service->store),
-                                                              token->kid, token->jti, token->seq);
-    if (first && first->phase == ipc_COMMAND_ENDED)
-        sign(service, &first->receipt, now);
-}
-
 static void sign_refusal(struct command_service *service, ipc_Decision decision,
                          struct command_time now)
 {
@@ -157,6 +147,21 @@ static void sign_refusal(struct command_service *service, ipc_Decision decision,
     command_claims(&receipt, service->offered);
     snprintf(receipt.reason, sizeof receipt.reason, "%s", decision_word(decision));
     sign(service, &receipt, now);
+}
+
+/*
+ * The receipt of the first time, if it has ended. A token of its own that says the same, such as
+ * one that was signed twice, has not been run: a receipt of the other would be about another.
+ */
+static void sign_replay(struct command_service *service, struct command_time now)
+{
+    const struct token *token = service->offered;
+    const struct replay_command *first = replay_state_find_id(replay_store_known(&service->store),
+                                                              token->kid, token->jti, token->seq);
+    if (first && memcmp(first->receipt.token, token->id, sizeof token->id) != 0)
+        sign_refusal(service, ipc_DECISION_REPLAYED, now);
+    else if (first && first->phase == ipc_COMMAND_ENDED)
+        sign(service, &first->receipt, now);
 }
 
 static void log_refusal(struct command_service *service, uint32_t uid, ipc_Decision decision,
@@ -185,7 +190,7 @@ static void refuse_token(struct command_service *service, uint32_t uid, ipc_Deci
     if (!decision_is_authentic(decision))
         return;
     if (decision == ipc_DECISION_REPLAYED)
-        sign_first(service, now);
+        sign_replay(service, now);
     else
         sign_refusal(service, decision, now);
 }
