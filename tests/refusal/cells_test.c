@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "world.h"
+#include "fixture.h"
 
 struct cell {
     enum ipc_peer peer;
@@ -25,22 +25,7 @@ static const struct cell cells[] = {
 #undef X
 };
 
-static struct world *w;
 static struct worker_end before[SUPERVISED];
-
-static int bring_up(void **state)
-{
-    (void)state;
-    w = world_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    world_free(w);
-    return 0;
-}
 
 static int index_of(enum ipc_peer kind)
 {
@@ -72,11 +57,6 @@ static void others_go_on(int except)
     }
 }
 
-static bool is_killed(struct world *world, void *arg)
-{
-    return world->ends[*(int *)arg].killed;
-}
-
 static void send_as_worker(const struct cell *cell, int index)
 {
     uint8_t raw[ENVELOPE_HEADER];
@@ -85,7 +65,7 @@ static void send_as_worker(const struct cell *cell, int index)
     size_t length = build(raw, cell->type);
     assert_int_equal(channel_send_raw(w->ends[index].channel, raw, length), CHANNEL_OK);
     world_run(w, refused_once, &refusals);
-    world_run(w, is_killed, &index);
+    await_killed(index);
     others_go_on(index);
 }
 
@@ -122,7 +102,7 @@ static void every_cell_is_refused(void **state)
         if (index >= 0 && cells[i].phase == IPC_PHASE_START && w->b.workers[index].peer) {
             /* A fresh instance, that has not said Ready. */
             supervisor_kill(&w->b, &w->b.workers[index], "test");
-            world_run(w, is_killed, &index);
+            await_killed(index);
         }
         memcpy(before, w->ends, sizeof(before));
         if (index >= 0)
@@ -136,7 +116,7 @@ static void every_cell_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_cell_is_refused, bring_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_cell_is_refused, fixture_new, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

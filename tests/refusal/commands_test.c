@@ -14,26 +14,9 @@
 #include <unistd.h>
 
 #include "exit_code.h"
-#include "world.h"
+#include "fixture.h"
 
 #define DIAGNOSTIC ipc_CommandProfile_PROFILE_DIAGNOSTIC
-
-static struct world *w;
-
-static int bring_up(void **state)
-{
-    (void)state;
-    w = world_new();
-    world_all_serve(w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    world_free(w);
-    return 0;
-}
 
 /* ---- conditions ---- */
 
@@ -45,16 +28,6 @@ static bool runner_started(struct world *world, void *arg)
 static void await_runners(unsigned count)
 {
     world_run(w, runner_started, &count);
-}
-
-static bool is_killed(struct world *world, void *arg)
-{
-    return world->ends[*(int *)arg].killed;
-}
-
-static void await_killed(int index)
-{
-    world_run(w, is_killed, &index);
 }
 
 static bool is_over(struct world *world, void *arg)
@@ -389,7 +362,6 @@ static void runners_that_misbehave(void **state)
 
 int main(void)
 {
-#define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, bring_up, tear_down)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_command_s_life),
         IN_WORLD(output_goes_to_uplink),

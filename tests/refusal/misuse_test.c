@@ -13,29 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "world.h"
-
-static struct world *w;
-
-static int bring_up(void **state)
-{
-    (void)state;
-    w = world_new();
-    world_all_serve(w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    world_free(w);
-    return 0;
-}
-
-static bool is_killed(struct world *world, void *arg)
-{
-    return world->ends[*(int *)arg].killed;
-}
+#include "fixture.h"
 
 static bool is_gone(struct world *world, void *arg)
 {
@@ -45,7 +23,7 @@ static bool is_gone(struct world *world, void *arg)
 
 static void assert_killed(int index)
 {
-    world_run(w, is_killed, &index);
+    await_killed(index);
     for (int i = 0; i < STANDING; i++)
         if (i != index)
             assert_non_null(supervisor_serving(&w->b, w->b.workers[i].kind));
@@ -233,7 +211,7 @@ static void a_ready_without_a_lock(void **state)
     (void)state;
     int capture = RUN_CAPTURE;
     supervisor_kill(&w->b, &w->b.workers[RUN_CAPTURE], "test");
-    world_run(w, is_killed, &capture);
+    await_killed(capture);
     world_worker(w, RUN_CAPTURE, IPC_PHASE_START);
     ipc_Ready ready = {.has_lock = true, .lock = {.seccomp_mode = 0, .no_new_privs = true}};
     assert_int_equal(channel_send(w->ends[RUN_CAPTURE].channel, IPC_READY, 0, &ready, NULL, 0),
@@ -401,7 +379,7 @@ static void capture_learns_what_it_missed(void **state)
     (void)state;
     int capture = RUN_CAPTURE;
     supervisor_kill(&w->b, &w->b.workers[RUN_CAPTURE], "test");
-    world_run(w, is_killed, &capture);
+    await_killed(capture);
     w->b.session.active = 1;
     world_worker(w, RUN_CAPTURE, IPC_PHASE_START);
     w->b.session.active = 0;
@@ -503,7 +481,6 @@ static void another_build_is_told_so(void **state)
 
 int main(void)
 {
-#define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, bring_up, tear_down)
     const struct CMUnitTest tests[] = {
         IN_WORLD(malformed_envelopes),
         IN_WORLD(an_oversize_message),

@@ -13,24 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "world.h"
-
-static struct world *w;
-
-static int bring_up(void **state)
-{
-    (void)state;
-    w = world_new();
-    world_all_serve(w);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    world_free(w);
-    return 0;
-}
+#include "fixture.h"
 
 /* Every type, with an empty body and with a RunnerWanted's, whether or not it is that peer's. */
 static size_t build(uint8_t *out, uint16_t type, bool with_body, size_t capacity)
@@ -131,7 +114,7 @@ static void nobody_else_starts_a_runner(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(nobody_else_starts_a_runner, bring_up, tear_down),
+        IN_WORLD(nobody_else_starts_a_runner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
