@@ -19,22 +19,14 @@
 #include <sodium.h>
 
 #include "exit_code.h"
+#include "fixture.h"
 #include "link.h"
-#include "played.h"
 
-static struct played played;
 static struct order order;
-
-static int tear_down(void **state)
-{
-    (void)state;
-    played_end(&played);
-    return 0;
-}
 
 static void start_shell(const char *text)
 {
-    order = played_order("/bin/sh", "-c", text);
+    order = shell(text);
     order.output_bytes = 64 << 20;
     played_start(&played, &order);
 }
@@ -113,7 +105,7 @@ static void test_at_most_16_under_way(void **state)
 static void test_back_pressure(void **state)
 {
     (void)state;
-    order = played_order("/bin/sh", "-c", "head -c 30000000 /dev/zero; echo written >&2; sleep 60");
+    order = shell("head -c 30000000 /dev/zero; echo written >&2; sleep 60");
     order.output_bytes = 64 << 20;
     order.time_ms = 700;
     played_start(&played, &order);
@@ -132,7 +124,7 @@ static void test_back_pressure(void **state)
 static void test_other_stream_under_back_pressure(void **state)
 {
     (void)state;
-    order = played_order("/bin/sh", "-c", "cat /dev/zero & sleep 0.3; echo heard >&2; wait");
+    order = shell("cat /dev/zero & sleep 0.3; echo heard >&2; wait");
     order.output_bytes = 64 << 20;
     order.time_ms = 1000;
     played_start(&played, &order);
@@ -235,7 +227,7 @@ static void test_busy_queue(void **state)
 static void test_console_that_stays_away(void **state)
 {
     (void)state;
-    order = played_order("/bin/sh", "-c", "head -c 1000000 /dev/zero");
+    order = shell("head -c 1000000 /dev/zero");
     memset(&played, 0, sizeof played);
     for (int i = 0; i < STREAMS; i++)
         assert_non_null(played.bytes[i] = malloc(PLAYED_MAX));
@@ -255,15 +247,15 @@ static void test_console_that_stays_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_at_most_16_under_way, tear_down),
-        cmocka_unit_test_teardown(test_back_pressure, tear_down),
-        cmocka_unit_test_teardown(test_other_stream_under_back_pressure, tear_down),
-        cmocka_unit_test_teardown(test_console_that_comes_back, tear_down),
-        cmocka_unit_test_teardown(test_chunks_keep_their_borders, tear_down),
-        cmocka_unit_test_teardown(test_numbers_that_were_never_sent, tear_down),
-        cmocka_unit_test_teardown(test_resume_for_another_command, tear_down),
-        cmocka_unit_test_teardown(test_busy_queue, tear_down),
-        cmocka_unit_test_teardown(test_console_that_stays_away, tear_down),
+        cmocka_unit_test_teardown(test_at_most_16_under_way, fixture_end),
+        cmocka_unit_test_teardown(test_back_pressure, fixture_end),
+        cmocka_unit_test_teardown(test_other_stream_under_back_pressure, fixture_end),
+        cmocka_unit_test_teardown(test_console_that_comes_back, fixture_end),
+        cmocka_unit_test_teardown(test_chunks_keep_their_borders, fixture_end),
+        cmocka_unit_test_teardown(test_numbers_that_were_never_sent, fixture_end),
+        cmocka_unit_test_teardown(test_resume_for_another_command, fixture_end),
+        cmocka_unit_test_teardown(test_busy_queue, fixture_end),
+        cmocka_unit_test_teardown(test_console_that_stays_away, fixture_end),
     };
     if (geteuid() != 0)
         return 77; /* namespaces and accounts */

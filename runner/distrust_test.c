@@ -17,22 +17,14 @@
 #include <sodium.h>
 
 #include "exit_code.h"
+#include "fixture.h"
 #include "link.h"
-#include "played.h"
 
-static struct played played;
 static struct order order;
-
-static int tear_down(void **state)
-{
-    (void)state;
-    played_end(&played);
-    return 0;
-}
 
 static void start_shell(const char *text)
 {
-    order = played_order("/bin/sh", "-c", text);
+    order = shell(text);
     played_start(&played, &order);
 }
 
@@ -48,7 +40,7 @@ static void expect_failure(enum worker_exit status)
 static void start_both(void)
 {
     memset(&played, 0, sizeof played);
-    order = played_order("/bin/sh", "-c", "echo ran");
+    order = shell("echo ran");
     launched_prepare(&played.pair, &order);
     launched_command(&played.pair);
     launched_runner(&played.pair);
@@ -292,20 +284,20 @@ static void test_process_that_dies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_vault_gives_no_order, tear_down),
-        cmocka_unit_test_teardown(test_vault_makes_no_receipt, tear_down),
-        cmocka_unit_test_teardown(test_changed_order, tear_down),
-        cmocka_unit_test_teardown(test_order_of_another_instance, tear_down),
-        cmocka_unit_test_teardown(test_order_for_another_command, tear_down),
-        cmocka_unit_test_teardown(test_command_dies_with_its_runner, tear_down),
-        cmocka_unit_test_teardown(test_command_dies_with_the_monitor, tear_down),
-        cmocka_unit_test_teardown(test_no_hello, tear_down),
-        cmocka_unit_test_teardown(test_other_words_than_hello, tear_down),
-        cmocka_unit_test_teardown(test_word_before_the_order, tear_down),
-        cmocka_unit_test_teardown(test_flood_on_the_link, tear_down),
-        cmocka_unit_test_teardown(test_output_after_the_end, tear_down),
-        cmocka_unit_test_teardown(test_deaf_process, tear_down),
-        cmocka_unit_test_teardown(test_process_that_dies, tear_down),
+        cmocka_unit_test_teardown(test_vault_gives_no_order, fixture_end),
+        cmocka_unit_test_teardown(test_vault_makes_no_receipt, fixture_end),
+        cmocka_unit_test_teardown(test_changed_order, fixture_end),
+        cmocka_unit_test_teardown(test_order_of_another_instance, fixture_end),
+        cmocka_unit_test_teardown(test_order_for_another_command, fixture_end),
+        cmocka_unit_test_teardown(test_command_dies_with_its_runner, fixture_end),
+        cmocka_unit_test_teardown(test_command_dies_with_the_monitor, fixture_end),
+        cmocka_unit_test_teardown(test_no_hello, fixture_end),
+        cmocka_unit_test_teardown(test_other_words_than_hello, fixture_end),
+        cmocka_unit_test_teardown(test_word_before_the_order, fixture_end),
+        cmocka_unit_test_teardown(test_flood_on_the_link, fixture_end),
+        cmocka_unit_test_teardown(test_output_after_the_end, fixture_end),
+        cmocka_unit_test_teardown(test_deaf_process, fixture_end),
+        cmocka_unit_test_teardown(test_process_that_dies, fixture_end),
     };
     if (geteuid() != 0)
         return 77; /* namespaces and accounts */

@@ -11,21 +11,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "played.h"
-
-static struct played played;
-
-static struct order shell(const char *text)
-{
-    return played_order("/bin/sh", "-c", text);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    played_end(&played);
-    return 0;
-}
+#include "fixture.h"
 
 static void test_time_limit(void **state)
 {
@@ -124,14 +110,14 @@ static void test_fork_bomb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_time_limit, tear_down),
-        cmocka_unit_test_teardown(test_time_limit_with_a_deaf_command, tear_down),
-        cmocka_unit_test_teardown(test_stopped_command, tear_down),
-        cmocka_unit_test_teardown(test_output_limit, tear_down),
-        cmocka_unit_test_teardown(test_output_limit_is_both_streams_together, tear_down),
-        cmocka_unit_test_teardown(test_output_limit_of_nothing, tear_down),
-        cmocka_unit_test_teardown(test_double_fork, tear_down),
-        cmocka_unit_test_teardown(test_fork_bomb, tear_down),
+        cmocka_unit_test_teardown(test_time_limit, fixture_end),
+        cmocka_unit_test_teardown(test_time_limit_with_a_deaf_command, fixture_end),
+        cmocka_unit_test_teardown(test_stopped_command, fixture_end),
+        cmocka_unit_test_teardown(test_output_limit, fixture_end),
+        cmocka_unit_test_teardown(test_output_limit_is_both_streams_together, fixture_end),
+        cmocka_unit_test_teardown(test_output_limit_of_nothing, fixture_end),
+        cmocka_unit_test_teardown(test_double_fork, fixture_end),
+        cmocka_unit_test_teardown(test_fork_bomb, fixture_end),
     };
     if (geteuid() != 0)
         return 77; /* namespaces and accounts */

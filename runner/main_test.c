@@ -14,26 +14,12 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "played.h"
-
-static struct played played;
-
-static struct order shell(const char *text)
-{
-    return played_order("/bin/sh", "-c", text);
-}
+#include "fixture.h"
 
 static void run_shell(const char *text)
 {
     struct order order = shell(text);
     played_run(&played, &order);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    played_end(&played);
-    return 0;
 }
 
 /* ---------------------------------------------------------------- how it ends */
@@ -342,30 +328,30 @@ static void test_admin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_exit_status, tear_down),
-        cmocka_unit_test_teardown(test_signal, tear_down),
-        cmocka_unit_test_teardown(test_missing_program, tear_down),
-        cmocka_unit_test_teardown(test_file_that_is_no_program, tear_down),
-        cmocka_unit_test_teardown(test_argument_that_is_too_long, tear_down),
-        cmocka_unit_test_teardown(test_script, tear_down),
-        cmocka_unit_test_teardown(test_script_with_interpreter_argument, tear_down),
-        cmocka_unit_test_teardown(test_script_of_another_language, tear_down),
-        cmocka_unit_test_teardown(test_script_without_its_interpreter, tear_down),
-        cmocka_unit_test_teardown(test_script_descriptors, tear_down),
-        cmocka_unit_test_teardown(test_environment, tear_down),
-        cmocka_unit_test_teardown(test_surroundings, tear_down),
-        cmocka_unit_test_teardown(test_helper_is_out_of_reach, tear_down),
-        cmocka_unit_test_teardown(test_largest_argv, tear_down),
-        cmocka_unit_test_teardown(test_no_input, tear_down),
-        cmocka_unit_test_teardown(test_more_input_than_a_pipe_holds, tear_down),
-        cmocka_unit_test_teardown(test_input_that_is_not_read, tear_down),
-        cmocka_unit_test_teardown(test_streams_by_their_names, tear_down),
-        cmocka_unit_test_teardown(test_closed_output, tear_down),
-        cmocka_unit_test_teardown(test_much_output_on_both_streams, tear_down),
-        cmocka_unit_test_teardown(test_prompt_output, tear_down),
-        cmocka_unit_test_teardown(test_user, tear_down),
-        cmocka_unit_test_teardown(test_scripts_of_user_and_admin, tear_down),
-        cmocka_unit_test_teardown(test_admin, tear_down),
+        cmocka_unit_test_teardown(test_exit_status, fixture_end),
+        cmocka_unit_test_teardown(test_signal, fixture_end),
+        cmocka_unit_test_teardown(test_missing_program, fixture_end),
+        cmocka_unit_test_teardown(test_file_that_is_no_program, fixture_end),
+        cmocka_unit_test_teardown(test_argument_that_is_too_long, fixture_end),
+        cmocka_unit_test_teardown(test_script, fixture_end),
+        cmocka_unit_test_teardown(test_script_with_interpreter_argument, fixture_end),
+        cmocka_unit_test_teardown(test_script_of_another_language, fixture_end),
+        cmocka_unit_test_teardown(test_script_without_its_interpreter, fixture_end),
+        cmocka_unit_test_teardown(test_script_descriptors, fixture_end),
+        cmocka_unit_test_teardown(test_environment, fixture_end),
+        cmocka_unit_test_teardown(test_surroundings, fixture_end),
+        cmocka_unit_test_teardown(test_helper_is_out_of_reach, fixture_end),
+        cmocka_unit_test_teardown(test_largest_argv, fixture_end),
+        cmocka_unit_test_teardown(test_no_input, fixture_end),
+        cmocka_unit_test_teardown(test_more_input_than_a_pipe_holds, fixture_end),
+        cmocka_unit_test_teardown(test_input_that_is_not_read, fixture_end),
+        cmocka_unit_test_teardown(test_streams_by_their_names, fixture_end),
+        cmocka_unit_test_teardown(test_closed_output, fixture_end),
+        cmocka_unit_test_teardown(test_much_output_on_both_streams, fixture_end),
+        cmocka_unit_test_teardown(test_prompt_output, fixture_end),
+        cmocka_unit_test_teardown(test_user, fixture_end),
+        cmocka_unit_test_teardown(test_scripts_of_user_and_admin, fixture_end),
+        cmocka_unit_test_teardown(test_admin, fixture_end),
     };
     if (geteuid() != 0)
         return 77; /* namespaces and accounts */
