@@ -133,15 +133,25 @@ static ipc_Decision offer_at_once(struct desk *desk)
 
 static int failing; /* the sync that fails, counted down to 1; 0: none */
 
+int __real_fsync(int fd);
 int __real_fdatasync(int fd);
+int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
+
+static bool is_failing(void)
+{
+    errno = EIO;
+    return failing != 0 && --failing == 0;
+}
+
+int __wrap_fsync(int fd)
+{
+    return is_failing() ? -1 : __real_fsync(fd);
+}
 
 int __wrap_fdatasync(int fd)
 {
-    if (failing == 0 || --failing != 0)
-        return __real_fdatasync(fd);
-    errno = EIO;
-    return -1;
+    return is_failing() ? -1 : __real_fdatasync(fd);
 }
 
 /* Time goes by, until the store is opened again; then the next command is taken. */

@@ -101,7 +101,35 @@ static void an_older_copy_is_found(void **state)
     assert_int_equal(place_admit(place, &command), REPLAY_REPLAYED);
 }
 
-/* Both older at once cannot be told from the truth, as the page says: but while it runs, it is. */
+/* Copies of both fit together, but the kernel tells that they were put there. */
+static void older_copies_of_both_are_found(void **state)
+{
+    struct place *place = *state;
+    static const char *const ways[] = {
+        "cp -p %s/kept/* %s",
+        "cp %s/kept/* %s",
+        "mv %s/kept/* %s",
+        "cd %s && cp -p kept/commands.anchor . && cp -p kept/commands .",
+        "cd %s && cp -p commands c && mv c commands && mv kept/* .",
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        place_run(place, "rm -rf %s/*");
+        place_open(place, PLACE_NOW);
+        assert_int_equal(state_file_write(place->folder, KEY_FILES_MARKER, "", 0), 0);
+        place_run_whole(place, "ops-1", 1);
+        replay_store_end(&place->store);
+        place_run(place, "mkdir %s/kept && cd %s && cp -p commands commands.anchor kept");
+        place_open(place, PLACE_NOW);
+        place_assert_usable(place);
+        place_run_whole(place, "ops-1", 2);
+        replay_store_end(&place->store);
+        place_run(place, ways[i]);
+        place_open(place, PLACE_NOW);
+        place_assert_refuses(place, "somebody else wrote the log");
+    }
+}
+
+/* While it runs, and whatever the kernel tells. */
 static void files_that_change_while_they_are_in_use_are_noticed(void **state)
 {
     struct place *place = *state;
@@ -373,6 +401,8 @@ static void a_full_disk_refuses_and_recovers(void **state)
         error = place_accept(place, &next);
     }
     assert_int_equal(error, -ENOSPC);
+    place_open(place, PLACE_NOW); /* the kernel calls the log changed */
+    place_assert_usable(place);
     place_run(place, "rm %s/filler");
     place_assert_usable(place);
     assert_int_equal(place_accept(place, &command), 0);
@@ -450,6 +480,7 @@ int main(void)
         test(any_trace_of_a_key_means_that_there_was_a_store),
         test(half_a_store_is_none),
         test(an_older_copy_is_found),
+        test(older_copies_of_both_are_found),
         test(files_that_change_while_they_are_in_use_are_noticed),
         test(older_copies_of_both_are_noticed_while_running),
         test(cut_anywhere_it_is_found),

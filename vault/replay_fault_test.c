@@ -288,6 +288,7 @@ static void cut_power(const struct place *place, enum power power)
         lose_content(place, &record->written[i], power);
     while (record->renamed_count > 0)
         take_back(place->folder, &record->renamed[--record->renamed_count]);
+    place_seal(place);
 }
 
 /* ---------------------------------------------------------------- the work */

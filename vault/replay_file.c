@@ -82,10 +82,13 @@ static int take_all(struct replay_file *file, struct replay_reader *reader,
     return 0;
 }
 
-/* Writes the anchor's next place, durably. */
+/* Writes the anchor's next place, durably, for a log that is. */
 static int write_anchor(struct replay_file *file)
 {
     uint8_t bytes[REPLAY_ANCHOR_PLACE];
+    int error = state_file_changed(&file->log, &file->at.changed);
+    if (error)
+        return error;
     replay_anchor_encode(bytes, &file->at);
     ssize_t n =
         pwrite(file->anchor.fd, bytes, sizeof bytes, (off_t)file->place * REPLAY_ANCHOR_STRIDE);
@@ -100,7 +103,22 @@ static int write_anchor(struct replay_file *file)
 /* What was read counts from here on, even if nobody had synced it. */
 static int catch_up(struct replay_file *file)
 {
-    return fdatasync(file->log.fd) < 0 ? -errno : write_anchor(file);
+    return fsync(file->log.fd) < 0 ? -errno : write_anchor(file);
+}
+
+/*
+ * Older copies of both files fit together. But the log that is put there is changed by that, at
+ * another time than the one that its anchor knows. So it is by what interrupts the writing of a
+ * record: then there is a part of that, or it was this very process.
+ */
+static int check_untouched(struct replay_file *file, const struct replay_anchors *anchors)
+{
+    uint64_t changed;
+    int error = state_file_changed(&file->log, &changed);
+    bool unfinished = (uint64_t)file->log.size > file->at.count * REPLAY_RECORD_SIZE;
+    if (error || changed == anchors->newest.changed || unfinished)
+        return error;
+    return file->failed ? catch_up(file) : damaged(file, "somebody else wrote the log");
 }
 
 static int settle(struct replay_file *file, const struct replay_reader *reader,
@@ -109,7 +127,7 @@ static int settle(struct replay_file *file, const struct replay_reader *reader,
     file->place = anchors->place;
     switch (replay_reader_settle(reader, anchors)) {
     case REPLAY_AT_ANCHOR:
-        return 0;
+        return check_untouched(file, anchors);
     case REPLAY_AHEAD:
         return catch_up(file);
     case REPLAY_CUT:
@@ -156,12 +174,16 @@ static int read_both(struct replay_file *file, struct replay_state *state)
 
 int replay_file_open(struct replay_file *file, struct replay_state *state)
 {
+    bool failed = file->uncertain || file->failed;
     replay_file_close(file);
     replay_file_begin(file, file->folder);
+    file->failed = failed;
     int outcome = read_both(file, state);
     if (outcome != REPLAY_FILE_GOOD) {
         replay_file_close(file);
         replay_state_clear(state);
+    } else {
+        file->failed = false;
     }
     return outcome;
 }
@@ -216,9 +238,11 @@ int replay_file_append(struct replay_file *file, struct replay_record *record)
     error = write_record(file, bytes);
     if (error) {
         file->uncertain |= !leaves_file_alone(error);
+        if (!file->uncertain)
+            write_anchor(file); /* the log's time of change is another one all the same */
         return error;
     }
-    if (fdatasync(file->log.fd) < 0)
+    if (fsync(file->log.fd) < 0) /* its time of change too */
         error = -errno;
     file->at = next;
     if (!error)
@@ -298,6 +322,9 @@ int replay_file_make(struct replay_file *file, struct replay_state *state)
     replay_file_close(file);
     replay_file_begin(file, file->folder);
     int error = write_log(file, state, &nothing);
+    if (error)
+        return error;
+    error = state_file_changed(&file->log, &file->at.changed);
     if (error)
         return error;
     replay_anchor_encode(anchor, &file->at);

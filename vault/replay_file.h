@@ -1,8 +1,8 @@
 /*
  * The two files of the replay store: the log of records, and the anchor (replay_reader.h).
  *
- * System calls: openat, fstat, pread64, pwrite64, fdatasync, close, and those of state_folder.h.
- * One process and one thread at a time.
+ * System calls: openat, fstat, pread64, pwrite64, fsync, fdatasync, close, and those of
+ * state_folder.h. One process and one thread at a time.
  */
 #ifndef CLOISTER_VAULT_REPLAY_FILE_H
 #define CLOISTER_VAULT_REPLAY_FILE_H
@@ -29,6 +29,7 @@ struct replay_file {
     struct replay_anchor at; /* the log as it stands, every record of it durable */
     int place;               /* of the anchor, to be written next */
     bool uncertain;          /* a write failed half-way: opening it anew tells what is there */
+    bool failed;             /* `uncertain` when it was closed, and not opened since */
     const char *trouble;
 };
 

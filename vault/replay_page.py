@@ -12,7 +12,7 @@ import struct
 import sys
 
 KINDS = ["begin", "key", "ids", "accepted", "started", "ended", "delivered", "time"]
-HEAD, PLACE, RECORD = struct.Struct("<8sIIQQQ32s"), struct.Struct("<8sQQ32s32s"), 512
+HEAD, PLACE, RECORD = struct.Struct("<8sIIQQQ32s"), struct.Struct("<8sQQ32sQ32s"), 512
 
 
 def need(holds, what):
@@ -39,9 +39,9 @@ def kinds_of(page):
 def read_anchor(places):
     """The newest of the two places."""
     newest = None
-    for data in (places[:88], places[88:]):
-        magic, generation, count, head, own = PLACE.unpack(data)
-        need(magic == b"CLANCH1\0" and own == digest(data[:56]), "a place of the anchor")
+    for data in (places[:96], places[96:]):
+        magic, generation, count, head, _, own = PLACE.unpack(data)
+        need(magic == b"CLANCH1\0" and own == digest(data[:64]), "a place of the anchor")
         newest = max(newest or (0,), (generation, count, head))
     return newest
 
@@ -84,8 +84,8 @@ def main():
             data = f.read()
         if data[0] != 0:
             continue
-        end, commands, keys = read_log(data[177:])
-        need(end == read_anchor(data[1:177]), f"{name}: the anchor names another end")
+        end, commands, keys = read_log(data[193:])
+        need(end == read_anchor(data[1:193]), f"{name}: the anchor names another end")
         read += 1
         if name.endswith(("/life", "/rewritten")):
             need(sorted(commands.values()) == ["ended", "started"], f"{name}: {commands}")

@@ -76,14 +76,43 @@ void place_copy(const struct place *place, struct place_copy *out)
                      sizeof out->anchor);
 }
 
+static void seal_place(const struct state_file *anchor, off_t at, uint64_t changed)
+{
+    uint8_t bytes[REPLAY_ANCHOR_SIZE] = {0};
+    struct replay_anchors anchors;
+    if (state_file_read_at(anchor, bytes, REPLAY_ANCHOR_PLACE, at) != 0 ||
+        !replay_anchors_decode(&anchors, bytes))
+        return;
+    anchors.newest.changed = changed;
+    replay_anchor_encode(bytes, &anchors.newest);
+    assert_int_equal(pwrite(anchor->fd, bytes, REPLAY_ANCHOR_PLACE, at), REPLAY_ANCHOR_PLACE);
+}
+
+void place_seal(const struct place *place)
+{
+    struct state_file log, anchor;
+    uint64_t changed;
+    if (state_file_open(place->folder, REPLAY_FILE_LOG, &log) != 0)
+        return;
+    assert_int_equal(state_file_changed(&log, &changed), 0);
+    state_file_close(&log);
+    if (state_file_open(place->folder, REPLAY_FILE_ANCHOR, &anchor) != 0)
+        return;
+    seal_place(&anchor, 0, changed);
+    seal_place(&anchor, REPLAY_ANCHOR_STRIDE, changed);
+    state_file_close(&anchor);
+}
+
 void place_put_log(const struct place *place, const uint8_t *bytes, size_t length)
 {
     assert_int_equal(state_file_write(place->folder, REPLAY_FILE_LOG, bytes, length), 0);
+    place_seal(place);
 }
 
 void place_put_anchor(const struct place *place, const uint8_t *bytes, size_t length)
 {
     assert_int_equal(state_file_write(place->folder, REPLAY_FILE_ANCHOR, bytes, length), 0);
+    place_seal(place);
 }
 
 struct replay_command place_command(const char *kid, uint64_t seq)

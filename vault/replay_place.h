@@ -34,8 +34,15 @@ void place_open(struct place *place, uint64_t unix_ms);
 void place_run(const struct place *place, const char *format);
 
 void place_copy(const struct place *place, struct place_copy *out);
+/*
+ * Replace one file's content, as a crash or a power cut would: the anchor still knows when the log
+ * was changed.
+ */
 void place_put_log(const struct place *place, const uint8_t *bytes, size_t length);
 void place_put_anchor(const struct place *place, const uint8_t *bytes, size_t length);
+
+/* Has the anchor's whole places say that the log was last changed when it was. */
+void place_seal(const struct place *place);
 
 /* A command of `kid` with this sequence number; token and jti are made of both. */
 struct replay_command place_command(const char *kid, uint64_t seq);

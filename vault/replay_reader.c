@@ -3,12 +3,14 @@
 #include <sodium.h>
 #include <string.h>
 
-#define MAGIC     "CLANCH1"
-#define DIGEST_AT (REPLAY_ANCHOR_PLACE - REPLAY_DIGEST_SIZE)
-#define HEAD_AT   24
+#define MAGIC      "CLANCH1"
+#define DIGEST_AT  (REPLAY_ANCHOR_PLACE - REPLAY_DIGEST_SIZE)
+#define HEAD_AT    24
+#define CHANGED_AT 56
 
 _Static_assert(sizeof MAGIC == 8, "with its NUL");
-_Static_assert(HEAD_AT + REPLAY_DIGEST_SIZE == DIGEST_AT, "the head fits");
+_Static_assert(HEAD_AT + REPLAY_DIGEST_SIZE == CHANGED_AT, "the head fits");
+_Static_assert(CHANGED_AT + 8 == DIGEST_AT, "the time fits");
 
 /* ---------------------------------------------------------------- the anchor */
 
@@ -32,6 +34,7 @@ void replay_anchor_encode(uint8_t out[REPLAY_ANCHOR_PLACE], const struct replay_
     put(out + 8, anchor->generation);
     put(out + 16, anchor->count);
     memcpy(out + HEAD_AT, anchor->head, REPLAY_DIGEST_SIZE);
+    put(out + CHANGED_AT, anchor->changed);
     crypto_generichash(out + DIGEST_AT, REPLAY_DIGEST_SIZE, out, DIGEST_AT, NULL, 0);
 }
 
@@ -42,6 +45,7 @@ static bool decode(struct replay_anchor *out, const uint8_t bytes[REPLAY_ANCHOR_
     out->generation = get(bytes + 8);
     out->count = get(bytes + 16);
     memcpy(out->head, bytes + HEAD_AT, REPLAY_DIGEST_SIZE);
+    out->changed = get(bytes + CHANGED_AT);
     return memcmp(bytes, MAGIC, 8) == 0 && memcmp(digest, bytes + DIGEST_AT, sizeof digest) == 0 &&
            out->generation > 0 && out->count > 0;
 }
@@ -52,11 +56,11 @@ static bool is_same(const struct replay_anchor *a, const struct replay_anchor *b
            memcmp(a->head, b->head, REPLAY_DIGEST_SIZE) == 0;
 }
 
-/* Whether `b` can have been written next after `a`. */
+/* Whether `b` can have been written next after `a`; the same log again only if it was touched. */
 static bool is_successor(const struct replay_anchor *a, const struct replay_anchor *b)
 {
     if (a->generation == b->generation)
-        return b->count - a->count == 1;
+        return b->count - a->count == 1 || (is_same(a, b) && a->changed < b->changed);
     return b->generation - a->generation == 1;
 }
 

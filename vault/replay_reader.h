@@ -16,7 +16,7 @@
 
 /* The anchor's file has two places, written in turn, so that one of them is always whole. */
 #define REPLAY_ANCHOR_STRIDE 4096
-#define REPLAY_ANCHOR_PLACE  88
+#define REPLAY_ANCHOR_PLACE  96
 #define REPLAY_ANCHOR_SIZE   (REPLAY_ANCHOR_STRIDE + REPLAY_ANCHOR_PLACE)
 
 /* How far a log goes. */
@@ -24,6 +24,7 @@ struct replay_anchor {
     uint64_t generation;
     uint64_t count;                   /* its records */
     uint8_t head[REPLAY_DIGEST_SIZE]; /* digest of the last of them */
+    uint64_t changed;                 /* ns: the log's state_file_changed() with it */
 };
 
 /* What stands in the anchor's file. */

@@ -183,6 +183,15 @@ int state_file_measure(struct state_file *file)
     return error;
 }
 
+int state_file_changed(const struct state_file *file, uint64_t *ns)
+{
+    struct stat st;
+    int error = look(file->fd, &st);
+    if (!error)
+        *ns = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
+    return error;
+}
+
 static int is_the_one(const struct stat *st, const struct state_file *file)
 {
     return st->st_dev == file->device && st->st_ino == file->inode;

@@ -80,6 +80,12 @@ int state_file_read_at(const struct state_file *file, void *out, size_t length, 
 int state_file_measure(struct state_file *file);
 
 /*
+ * When its content or its inode was last changed, by the kernel's word (st_ctim, which no call can
+ * set): nanoseconds since 1970. Returns 0 or -errno.
+ */
+int state_file_changed(const struct state_file *file, uint64_t *ns);
+
+/*
  * Whether `name` is still this file, with no other name and as long as it was: 1, 0, or -errno.
  */
 int state_file_in_place(int folder, const char *name, const struct state_file *file);

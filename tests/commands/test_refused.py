@@ -254,30 +254,43 @@ class NotAgain(World):
                 f.write(data)
                 f.truncate()
 
-    def test_an_older_store(self):
-        """Each file of the store alone is put back as it was before a command; then nothing runs."""
+    def reset_store(self, token):
+        """An administrator's reset; what was signed before it stays refused."""
+        self.agent.run("cloister", "commands", "reset", "--yes", check=True)
+        self.refused(token, "epoch")
+        passed = int(time.time()) + 2
+        wait_for("the next second", lambda: time.time() > passed)
+
+    def put_back(self, keep, put):
+        """A command runs between the two, and is refused after them, as all others are."""
+        self.restart(keep)
         token = self.keys.sign(self.payload())
-        self.agent.stop()
-        wait_for("everything to end", lambda: not self.agent.processes())
-        old = self.keep_store()
-        before = self.console.connections
-        self.agent.start()
-        self.console.wait_connection(before)
         self.accepted(token)
-        self.restart(kill=True)
-        kept = {}
-        for path in old:
-            def change(path=path):
-                kept.update(self.keep_store())
-                self.put({path: old[path]})
-            self.restart(change)
-            self.refused(token, "store", "replayed")
-            fresh = self.keys.sign(self.payload())
-            decision = self.console.decide(fresh)
-            if path.endswith("commands"):  # the log itself: older than it was
-                self.assertEqual(decision["reason"], "store", path)
-            self.restart(lambda: self.put(kept))
-        self.refused(token, "replayed")
+        self.restart(put, kill=True)
+        self.refused(token, "store")
+        self.refused(self.keys.sign(self.payload()), "store")
+        self.assertIn("commands reset", self.agent.run("cloister", "status").stdout)
+        self.reset_store(token)
+        self.accepted(self.keys.sign(self.payload()))
+
+    def test_an_older_store(self):
+        """The log, the anchor, and both, are put back as they were before a command."""
+        self.assertEqual([os.path.basename(p) for p in self.store() if ".bad-" not in p],
+                         ["commands", "commands.anchor"])
+        for names in (["commands"], ["commands.anchor"], ["commands", "commands.anchor"]):
+            with self.subTest(names):
+                old = {}
+                self.put_back(lambda old=old: old.update(self.keep_store()), lambda old=old, names=names: self.put(
+                    {path: data for path, data in old.items() if os.path.basename(path) in names}))
+
+    def test_an_older_folder(self):
+        """All that the vault has is put back, its key too, as from a backup."""
+        folder, copy = os.path.join(self.agent.state, "vault"), os.path.join(self.keys.folder, "copy")
+
+        def put():
+            shutil.rmtree(folder)
+            subprocess.run(["cp", "-a", copy, folder], check=True)
+        self.put_back(lambda: subprocess.run(["cp", "-a", folder, copy], check=True), put)
 
     def test_z_no_store(self):
         token = self.keys.sign(self.payload())
@@ -295,10 +308,7 @@ class NotAgain(World):
         self.assertIn("commands reset", status.stdout + status.stderr)
         user = self.agent.run("cloister", "commands", "reset", "--yes", user="nobody")
         self.assertNotEqual(user.returncode, 0)
-        self.agent.run("cloister", "commands", "reset", "--yes", check=True)
-        self.refused(token, "epoch")
-        time_passed = int(time.time()) + 2
-        wait_for("the next second", lambda: time.time() > time_passed)
+        self.reset_store(token)
         self.accepted(self.keys.sign(self.payload()))
 
     def test_killed_between_acceptance_and_run(self):
