@@ -6,14 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import ssl
 import tempfile
-import threading
 import unittest
 
 import websockets
 
 import peers
+import websocket_console
 from certificates import Authority
 from driver import Run, TrustTest
 
@@ -90,9 +89,7 @@ class Commands(TrustTest):
 
     def session(self, behave, sizes=(0, 0), challenge=CHALLENGE, state="approved", stored=None):
         """Runs the driver against `behave(console)`; returns the run and the close code."""
-        ready, port, codes = threading.Event(), [], []
-        loop = asyncio.new_event_loop()
-        stop = loop.create_future()
+        codes = []
 
         async def talk(socket):
             console = Console(socket, stored)
@@ -108,28 +105,11 @@ class Commands(TrustTest):
                 self.failure = failure
             codes.append((socket.close_code, socket.close_reason))
 
-        async def serve():
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*self.certificate)
-            async with websockets.serve(talk, "127.0.0.1", 0, ssl=context, max_size=None,
-                                        subprotocols=["cloister.v1"]) as server:
-                port.append(server.sockets[0].getsockname()[1])
-                ready.set()
-                await stop
-
-        def turn():
-            asyncio.set_event_loop(loop)
-            loop.run_until_complete(serve())
-            loop.close()
-
-        thread = threading.Thread(target=turn, daemon=True)
-        thread.start()
-        self.assertTrue(ready.wait(10))
-        run = Run("--host", "localhost", "--address", "127.0.0.1", "--port", port[0], "--ca",
-                  self.authority.pem, "--stay", "20000", "--commands", self.state, "--output",
-                  "%d,%d" % sizes)
-        loop.call_soon_threadsafe(stop.set_result, None)
-        thread.join(10)
+        with websocket_console.serving(talk, self.certificate, ["cloister.v1"],
+                                       max_size=None) as port:
+            run = Run("--host", "localhost", "--address", "127.0.0.1", "--port", port, "--ca",
+                      self.authority.pem, "--stay", "20000", "--commands", self.state, "--output",
+                      "%d,%d" % sizes)
         self.assertIsNone(self.failure, run)
         return run, codes[0]
 

@@ -1,17 +1,13 @@
 """Whole sessions with consoles that others' libraries make: node's ws and python3-websockets."""
 
-import asyncio
 import hashlib
 import json
 import os
-import ssl
 import tempfile
-import threading
 import unittest
 
-import websockets
-
 import peers
+import websocket_console
 from certificates import Authority
 from driver import Run, TrustTest
 
@@ -112,8 +108,7 @@ class Foreign(TrustTest):
 
     def with_python(self, subprotocols, *options):
         """A console on python3-websockets, in a thread with a loop of its own."""
-        ready, port, heard = threading.Event(), [], []
-        loop = asyncio.new_event_loop()
+        heard = []
 
         async def talk(socket):
             heard.append((socket.path, socket.request_headers))
@@ -123,28 +118,8 @@ class Foreign(TrustTest):
             await socket.wait_closed()
             heard.append(socket.close_code)
 
-        stop = loop.create_future()
-
-        async def serve():
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*self.good)
-            async with websockets.serve(talk, "127.0.0.1", 0, ssl=context,
-                                        subprotocols=subprotocols, ping_interval=0.2) as server:
-                port.append(server.sockets[0].getsockname()[1])
-                ready.set()
-                await stop
-
-        def turn():
-            asyncio.set_event_loop(loop)
-            loop.run_until_complete(serve())
-            loop.close()
-
-        thread = threading.Thread(target=turn, daemon=True)
-        thread.start()
-        self.assertTrue(ready.wait(10))
-        run = self.run_driver(port[0], *options)
-        loop.call_soon_threadsafe(stop.set_result, None)
-        thread.join(10)
+        with websocket_console.serving(talk, self.good, subprotocols, ping_interval=0.2) as port:
+            run = self.run_driver(port, *options)
         return run, heard
 
     def test_python_websockets(self):
