@@ -26,7 +26,6 @@
 #define KIND "cmd-diagnostic"
 
 static const struct attack *const attacks[] = {attacks_calls, attacks_code};
-static char where[1024];
 
 /* What has no such call, or no such file, on this host proves nothing here. */
 static bool skips(int error)
@@ -90,7 +89,7 @@ static int try_escapes(const char *how, bool (*leaves_out)(const char *name))
         for (const struct escape *escape = escape_lists[l]; escape->name != NULL; escape++) {
             if (leaves_out != NULL && leaves_out(escape->name))
                 continue;
-            const char *words[] = {how, "escape", escape->name, where, NULL};
+            const char *words[] = {how, "escape", escape->name, place_word(), NULL};
             char log[4096];
             int code = place_run(KIND, words, log);
             tried++;
@@ -194,7 +193,7 @@ static void no_attack_of_a_worker_works(void **state)
     int wrong = 0;
     for (size_t l = 0; l < 2; l++)
         for (const struct attack *attack = attacks[l]; attack->name != NULL; attack++) {
-            const char *words[] = {"closed", "attack", attack->name, where, NULL};
+            const char *words[] = {"closed", "attack", attack->name, place_word(), NULL};
             char log[4096];
             int code = place_run(KIND, words, log);
             if ((code == 0) == is_ordinary(attack->name) && code < 300)
@@ -240,20 +239,6 @@ static void it_is_who_the_policy_says(void **state)
     assert_non_null(strstr(log, expected));
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    place_make();
-    return escape_target_write(where, sizeof(where), place_target());
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    place_free();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
@@ -268,5 +253,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(ordinary_work_goes_on),
         cmocka_unit_test(it_is_who_the_policy_says),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, place_setup, place_teardown);
 }

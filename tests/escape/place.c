@@ -20,17 +20,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "hostile.h"
 
-#define CHECK(expression)                                                                          \
-    do {                                                                                           \
-        if (!(expression)) {                                                                       \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #expression, strerror(errno));  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
 static struct escape_target target;
+static char where[1024];
 static char secret[80], exposed[80], door[96], abstract[80], port[8], root[300];
 
 /* Another user's process, with something to find in its environment. */
@@ -65,17 +59,6 @@ static void write_file(char *path, size_t capacity, const char *name, uid_t owne
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     CHECK(fd >= 0 && write(fd, "SECRET\n", 7) == 7 && fchown(fd, owner, owner) == 0 &&
           fchmod(fd, mode) == 0 && close(fd) == 0);
-}
-
-static void listen_unix(const char *path, bool is_abstract)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path + is_abstract, sizeof(address.sun_path) - 1, "%s", path);
-    socklen_t size =
-        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + is_abstract);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 64) == 0);
-    CHECK(is_abstract || chmod(path, 0666) == 0);
 }
 
 static void listen_internet(void)
@@ -113,13 +96,14 @@ void place_make(void)
     write_file(exposed, sizeof(exposed), "exposed", 0, 0644);
     snprintf(door, sizeof(door), "%s/door/sock", starter_runtime());
     snprintf(abstract, sizeof(abstract), "%s/X0", starter_home());
-    listen_unix(door, false);
-    listen_unix(abstract, true);
+    starter_listen(door, false);
+    starter_listen(abstract, true);
     listen_internet();
     find_root();
     target = (struct escape_target){
         start_victim(), secret, exposed, starter_other_channel(), door, starter_x11(),
         abstract,       port,   root};
+    CHECK(escape_target_write(where, sizeof(where), &target) == 0);
 }
 
 void place_free(void)
@@ -127,6 +111,25 @@ void place_free(void)
     kill(target.victim, SIGKILL);
     waitpid(target.victim, NULL, 0);
     starter_teardown();
+}
+
+int place_setup(void **state)
+{
+    (void)state;
+    place_make();
+    return 0;
+}
+
+int place_teardown(void **state)
+{
+    (void)state;
+    place_free();
+    return 0;
+}
+
+const char *place_word(void)
+{
+    return where;
 }
 
 const struct escape_target *place_target(void)

@@ -20,8 +20,13 @@
 void place_make(void);
 void place_free(void);
 
-/* What the escapes are given. */
+/* The same, for cmocka. */
+int place_setup(void **state);
+int place_teardown(void **state);
+
+/* What the escapes are given; and as a word for a holder (escape_target_write). */
 const struct escape_target *place_target(void);
+const char *place_word(void);
 
 /* A start of that kind's holder: `words` as in holder.c, at most four; their end is NULL. */
 struct start place_start(const char *kind, const char *const *words);

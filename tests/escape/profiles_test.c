@@ -19,15 +19,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static char where[1024];
-
 /* Returns how many of `names` did not end as they must. */
 static int try_all(const char *kind, const char *list, const char *const *names, size_t count,
                    bool succeed)
 {
     int wrong = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *words[] = {"closed", list, names[i], where, NULL};
+        const char *words[] = {"closed", list, names[i], place_word(), NULL};
         char log[4096];
         int code = place_run(kind, words, log);
         if (code < 300 && (code == 0) == succeed)
@@ -265,20 +263,6 @@ static void a_doubtful_program_is_not_run(void **state)
     assert_int_equal(outcome.failure.error, EINVAL);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    place_make();
-    return escape_target_write(where, sizeof(where), place_target());
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    place_free();
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static char user[] = "cmd-user";
@@ -298,5 +282,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(other_identities_are_refused),
         cmocka_unit_test(a_doubtful_program_is_not_run),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, place_setup, place_teardown);
 }

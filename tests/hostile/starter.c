@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
+
 #define FIRST_UID 64100
 #define LEAKED_FD 60
 
@@ -29,22 +32,16 @@ static char home[48];
 static char paths[6][80];
 enum { CHANNEL, OTHER, X11, STATE, RUNTIME, ROOT };
 
-#define CHECK(expression)                                                                          \
-    do {                                                                                           \
-        if (!(expression)) {                                                                       \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #expression, strerror(errno));  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-static void listen_at(const char *path)
+void starter_listen(const char *path, bool is_abstract)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    snprintf(address.sun_path + is_abstract, sizeof(address.sun_path) - 1, "%s", path);
+    socklen_t size =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + is_abstract);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0);
-    CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    CHECK(chmod(path, 0666) == 0 && listen(fd, 64) == 0);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
+    CHECK(is_abstract || chmod(path, 0666) == 0);
+    CHECK(listen(fd, 64) == 0);
 }
 
 static void make_folder(const char *parent, const char *name, mode_t mode)
@@ -61,9 +58,9 @@ void starter_setup(void)
     CHECK(mkdtemp(home) != NULL && chmod(home, 0755) == 0);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         snprintf(paths[i], sizeof(paths[i]), "%s/%s", home, names[i]);
-    listen_at(paths[CHANNEL]);
-    listen_at(paths[OTHER]);
-    listen_at(paths[X11]);
+    starter_listen(paths[CHANNEL], false);
+    starter_listen(paths[OTHER], false);
+    starter_listen(paths[X11], false);
     make_folder(home, "state", 0777);
     make_folder(home, "run", 0755);
     make_folder(paths[RUNTIME], "chan", 0777);

@@ -8,6 +8,7 @@
 #define CLOISTER_STARTER_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "launch.h"
@@ -51,6 +52,9 @@ struct outcome {
 /* Makes the folder with sockets and state; once per test program. */
 void starter_setup(void);
 void starter_teardown(void);
+
+/* Listens at a path, for everybody, or at an abstract name until the test program ends. */
+void starter_listen(const char *path, bool is_abstract);
 
 /* The path of a socket that listens and belongs to no started worker; and of the X server's. */
 const char *starter_other_channel(void);
