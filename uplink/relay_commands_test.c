@@ -14,12 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "relay.h"
+#include "relay_place.h"
 
-#define DEADLINE_MS 10000
 #define CHALLENGE                                                                                  \
     "{\"type\":\"challenge\",\"protocol\":1,\"challenge\":"                                        \
     "\"QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8\",\"console\":\"test\","                        \
@@ -31,12 +29,9 @@
 #define ID      "256d04db4e5e4ac308751ed0885b722b"
 #define RECEIPT "aaa.bbb.ccc"
 
+static struct relay_place place;
+
 static struct {
-    char folder[32], path[64];
-    int wake;
-    struct channel *broker;
-    struct worker worker;
-    struct relay relay;
     struct session *session;
     char text[2048]; /* what the console got last, "" when that was looked at */
     uint8_t frame[WIRE_BINARY_MAX];
@@ -162,12 +157,12 @@ static void pass(int64_t ms)
 /* The next message at the broker must be of this type; returns its request number. */
 static uint32_t expect(uint16_t number, void *body)
 {
-    struct pollfd ready = {.fd = channel_fd(at.broker), .events = POLLIN};
+    struct pollfd ready = {.fd = channel_fd(place.broker), .events = POLLIN};
     enum envelope_outcome why;
 
     message_free(&at.message);
     assert_int_equal(poll(&ready, 1, DEADLINE_MS), 1);
-    assert_int_equal(channel_receive(at.broker, &at.message, &why), CHANNEL_OK);
+    assert_int_equal(channel_receive(place.broker, &at.message, &why), CHANNEL_OK);
     assert_int_equal(at.message.envelope.number, number);
     assert_int_equal(envelope_decode(&at.message.envelope, body), ENVELOPE_OK);
     return at.message.envelope.request;
@@ -176,17 +171,18 @@ static uint32_t expect(uint16_t number, void *body)
 /* The broker says something, and the relay has handled it. Returns 0, or how the process ended. */
 static int bring(uint16_t number, uint32_t request, const void *body, const char *blob)
 {
-    struct pollfd ready = {.fd = channel_fd(at.worker.channel), .events = POLLIN};
+    struct pollfd ready = {.fd = channel_fd(place.worker.channel), .events = POLLIN};
     static struct message message; /* longjmp: not on the stack */
     int code;
 
-    assert_int_equal(channel_send(at.broker, number, request, body, blob, blob ? strlen(blob) : 0),
-                     CHANNEL_OK);
+    assert_int_equal(
+        channel_send(place.broker, number, request, body, blob, blob ? strlen(blob) : 0),
+        CHANNEL_OK);
     assert_int_equal(poll(&ready, 1, DEADLINE_MS), 1);
     code = setjmp(at.ended);
     if (code == 0) {
-        assert_true(worker_next(&at.worker, &message));
-        relay_message(&at.relay, &message, at.now_ms);
+        assert_true(worker_next(&place.worker, &message));
+        relay_message(&place.relay, &message, at.now_ms);
     }
     message_free(&message);
     return code;
@@ -251,41 +247,23 @@ static uint32_t expect_query(void)
 
 /* ---- */
 
-static void open_channel(void)
-{
-    struct pollfd connected;
-
-    strcpy(at.folder, "/tmp/relay.XXXXXX");
-    assert_non_null(mkdtemp(at.folder));
-    snprintf(at.path, sizeof at.path, "%s/c", at.folder);
-    at.wake = eventfd(0, EFD_CLOEXEC);
-    assert_int_equal(channel_listen(&at.broker, at.path, IPC_PEER_UPLINK, at.wake), 0);
-    channel_expect(at.broker, getpid(), geteuid());
-    assert_int_equal(channel_dial(&at.worker.channel, at.path, IPC_PEER_UPLINK, false), 0);
-    connected = (struct pollfd){.fd = at.wake, .events = POLLIN};
-    assert_int_equal(poll(&connected, 1, DEADLINE_MS), 1);
-    at.worker.name = "uplink";
-    at.worker.peer = IPC_PEER_UPLINK;
-    at.relay.worker = &at.worker;
-}
-
 static int set_up(void **state)
 {
     const struct session_config config = {.host = "console.example.org",
                                           .agent_version = "0.1.0",
                                           .boot_id = "6b1c5c3e-6d8f-4a5e-9c39-0f5b8f6f2a11",
                                           .agent = &relay_agent,
-                                          .agent_user = &at.relay};
+                                          .agent_user = &place.relay};
     struct wire_authenticate authenticate = {0};
     uint8_t digest[EVP_MAX_MD_SIZE];
     static int client;
 
     (void)state;
     memset(&at, 0, sizeof at);
-    open_channel();
+    relay_place_open(&place);
     EVP_Digest(TOKEN, sizeof TOKEN - 1, digest, NULL, EVP_sha256(), NULL);
     memcpy(at.token, digest, sizeof at.token);
-    at.relay.client = (struct client *)(void *)&client; /* never looked into */
+    place.relay.client = (struct client *)(void *)&client; /* never looked into */
     if (session_new(&at.session, &config, &callbacks, NULL, 0) < 0)
         return -1;
     say(CHALLENGE);
@@ -300,11 +278,7 @@ static int tear_down(void **state)
     (void)state;
     message_free(&at.message);
     session_free(at.session);
-    channel_free(at.worker.channel);
-    channel_free(at.broker);
-    close(at.wake);
-    unlink(at.path);
-    return rmdir(at.folder);
+    return relay_place_close(&place);
 }
 
 /* To the point where its command runs. */

@@ -6,54 +6,26 @@
 
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "relay.h"
+#include "relay_place.h"
 
-#define DEADLINE_MS 10000
-#define TICKET      5
+#define TICKET 5
 
 /* A relay whose worker is at one end of a real channel; the test is the broker at the other. */
-static struct {
-    char folder[32], path[64];
-    int wake;
-    struct channel *broker;
-    struct worker worker;
-    struct relay relay;
-} at;
+static struct relay_place at;
 
 static int set_up(void **state)
 {
-    struct pollfd connected;
-
     (void)state;
-    memset(&at, 0, sizeof at);
-    strcpy(at.folder, "/tmp/relay.XXXXXX");
-    assert_non_null(mkdtemp(at.folder));
-    snprintf(at.path, sizeof at.path, "%s/c", at.folder);
-    at.wake = eventfd(0, EFD_CLOEXEC);
-    assert_int_equal(channel_listen(&at.broker, at.path, IPC_PEER_UPLINK, at.wake), 0);
-    channel_expect(at.broker, getpid(), geteuid());
-    assert_int_equal(channel_dial(&at.worker.channel, at.path, IPC_PEER_UPLINK, false), 0);
-    connected = (struct pollfd){.fd = at.wake, .events = POLLIN};
-    assert_int_equal(poll(&connected, 1, DEADLINE_MS), 1);
-    at.worker.name = "uplink";
-    at.worker.peer = IPC_PEER_UPLINK;
-    at.relay.worker = &at.worker;
+    relay_place_open(&at);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    channel_free(at.worker.channel);
-    channel_free(at.broker);
-    close(at.wake);
-    unlink(at.path);
-    return rmdir(at.folder);
+    return relay_place_close(&at);
 }
 
 /* The broker says something, and the relay has handled it. */
