@@ -63,12 +63,16 @@ static uint64_t accept_ns(uint32_t number)
 {
     static char token[TOKEN_BYTES_MAX + 1];
     size_t length = make_command(token, "group:desks", number);
+    ipc_CommandQuery query = {0};
+    ipc_CommandQueryReply reply;
+    ipc_Refused refused;
     vault.wanted = false;
     uint64_t took = offer_ns(token, length, ipc_DECISION_ACCEPTED);
+    launched_ask(&vault, IPC_COMMAND_QUERY, UPLINK_UID, &query, &reply, &refused); /* behind it */
+    CHECK(vault.wanted);
     ipc_CommandLost lost = {.number = vault.runner.number, .reason = "not_started"};
     ipc_ReceiptDelivered delivered;
     ipc_ReceiptForgotten forgotten;
-    ipc_Refused refused;
     launched_tell(&vault, IPC_COMMAND_LOST, &lost);
     memcpy(delivered.token, vault.runner.token, sizeof delivered.token);
     launched_ask(&vault, IPC_RECEIPT_DELIVERED, UPLINK_UID, &delivered, &forgotten, &refused);
