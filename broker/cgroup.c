@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,16 +74,31 @@ static void each_group(const char *folder, const char *prefix, int (*visit)(cons
 
 /*
  * A "cloister-<pid>-..." beside ours. If its monitor is gone so are its processes, and its groups
- * are removed. Nothing is killed: it might live where its pid is another one, in a container.
+ * are removed. Nothing is killed: it might live where its pid is another one, in a container. Then
+ * it holds the lock of its base, and an empty group of it may be one that a child is about to join.
  */
 static int sweep_base(const char *path)
 {
     int pid = atoi(strrchr(path, '/') + sizeof "cloister-");
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) {
-        each_group(path, "", rmdir);
-        (void)rmdir(path);
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            each_group(path, "", rmdir);
+            (void)rmdir(path);
+        }
+        if (fd >= 0)
+            close(fd);
     }
     return 0;
+}
+
+/* Makes our base, and keeps its lock until this process ends. Returns whether it is there. */
+static int make_base(const char *path)
+{
+    if (mkdir(path, 0755) != 0 && errno != EEXIST)
+        return 0;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_SH) == 0;
 }
 
 /* Lets the groups below `folder` have the tree's controllers (v2). Returns those that it could. */
@@ -122,7 +138,7 @@ static int open_tree(struct cgroup_tree *tree, pid_t pid, uint64_t tag)
         each_group(parent, "cloister-", sweep_base);
         snprintf(tree->base, sizeof tree->base, "%.*s/cloister-%d-%llx", 340, parent, pid,
                  (unsigned long long)tag);
-        if (mkdir(tree->base, 0755) != 0 && errno != EEXIST)
+        if (!make_base(tree->base))
             return 0;
         if (tree->version == 2)
             (void)enable(tree, parent);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -283,8 +284,14 @@ static void test_real_sweep_after_a_killed_monitor(void **state)
     snprintf(left, sizeof left, "%s%s/cloister-%d-1f", mine.trees[0].mount,
              mine.trees[0].version == 1 ? mine.trees[0].own : "", dead);
     assert_int_equal(mkdir(left, 0755), 0);
+    int lock = open(left, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_SH), 0);
     strcat(left, "/w1-1");
     assert_int_equal(mkdir(left, 0755), 0);
+    (void)open_real(); /* its monitor lives, where its pid is another one */
+    cgroup_close(&group);
+    assert_int_equal(access(left, F_OK), 0);
+    close(lock);
     (void)open_real();
     assert_int_equal(access(left, F_OK), -1);
     cgroup_close(&group);
