@@ -20,6 +20,7 @@
 #include "log.h"
 #include "queue.h"
 #include "session.h"
+#include "session_agent.h"
 
 #define T0   UINT64_C(1000000)
 #define HOST "h"
@@ -31,7 +32,8 @@ static struct session_command_env commands;
 static struct session_env env;
 static struct rate rate;
 static struct session *session;
-static uint8_t secret[64], public_key[32], id[32], exporter[32];
+static struct session_agent agent = {.host = HOST, .commands = true};
+static uint8_t id[32], exporter[32];
 static const char *const hosts[] = {HOST};
 static uint8_t content[MESSAGE_CHUNK_BYTES];
 
@@ -40,11 +42,6 @@ static void ignore(void *context, const void *other, const uint8_t machine[32])
     (void)context;
     (void)other;
     (void)machine;
-}
-
-static void base64(char *out, size_t capacity, const void *data, size_t length)
-{
-    sodium_bin2base64(out, capacity, data, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 /* Takes the next text message off the queue; the caller frees it. */
@@ -63,30 +60,14 @@ static json_t *take(const char *type)
 
 static void connect(void)
 {
-    uint8_t challenge[32], text[25 + 2 + 1 + 64] = "cloister/v1 console-auth", signature[64];
-    char key64[64], signature64[96], hex[65], message[1024];
+    char message[1024];
     session = session_free(session);
     assert_int_equal(session_new(&session, &env, "192.0.2.1", exporter, T0), 0);
-    json_t *o = take("challenge");
-    assert_int_equal(sodium_base642bin(challenge, 32,
-                                       json_string_value(json_object_get(o, "challenge")), 43, NULL,
-                                       NULL, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
-                     0);
-    json_decref(o);
-    text[25] = 1;
-    text[27] = HOST[0];
-    memcpy(text + 28, challenge, 32);
-    memcpy(text + 60, exporter, 32);
-    crypto_sign_detached(signature, NULL, text, sizeof(text), secret);
-    base64(key64, sizeof(key64), public_key, 32);
-    base64(signature64, sizeof(signature64), signature, 64);
-    int n = snprintf(message, sizeof(message),
-                     "{\"type\":\"authenticate\",\"protocol\":1,\"public_key\":\"%s\","
-                     "\"machine_id\":\"%s\",\"host\":\"" HOST "\",\"agent_version\":\"1\","
-                     "\"boot_id\":\"6b1c5c3e-6d8f-4a5e-9c39-0f5b8f6f2a11\",\"signature\":\"%s\","
-                     "\"features\":[\"commands\"]}",
-                     key64, sodium_bin2hex(hex, sizeof(hex), id, 32), signature64);
-    session_text(session, message, (size_t)n, T0);
+    size_t n = session_agent_authenticate(message, sizeof(message), &agent, session_next(session),
+                                          exporter);
+    assert_int_not_equal(n, 0);
+    session_sent(session, T0);
+    session_text(session, message, n, T0);
     json_decref(take("welcome"));
 }
 
@@ -94,11 +75,11 @@ static void enroll(void)
 {
     char token[64], fingerprint[PROOF_FINGERPRINT_TEXT];
     struct machine m = {.name = "desk"};
-    crypto_sign_keypair(public_key, secret);
-    proof_machine_id(id, public_key);
+    crypto_sign_keypair(agent.public_key, agent.secret);
+    proof_machine_id(id, agent.public_key);
     memcpy(m.id, id, 32);
-    memcpy(m.public_key, public_key, 32);
-    proof_fingerprint(fingerprint, public_key);
+    memcpy(m.public_key, agent.public_key, 32);
+    proof_fingerprint(fingerprint, agent.public_key);
     assert_int_equal(machines_token(uploads.store, token, 0, 1000), 0);
     assert_int_equal(machines_enroll(uploads.store, token, &m, 1), 0);
     assert_int_equal(machines_approve(uploads.store, id, fingerprint, 1), 0);

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "queue.h"
 #include "session.h"
+#include "session_agent.h"
 
 #define CHUNKS 2
 #define SIZE   (MESSAGE_CHUNK_BYTES + 5)
@@ -57,7 +58,8 @@ static uint64_t answered; /* a bit for each token whose receipt was said */
 static uint8_t *scratch;  /* a chunk of output */
 static struct session_env env;
 static struct rate rate;
-static uint8_t secret[64], public_key[32], id[32], exporter[32];
+static struct session_agent agent = {.host = HOST, .commands = true};
+static uint8_t id[32], exporter[32];
 static uint8_t content[SIZE], digests[CHUNKS * 32], digest[32];
 static const uint8_t ticket[16] = {1};
 static char begin[1024];
@@ -90,11 +92,6 @@ static void ignore(void *context, const void *session, const uint8_t machine[32]
     (void)machine;
 }
 
-static void base64(char *out, size_t capacity, const uint8_t *data, size_t length)
-{
-    sodium_bin2base64(out, capacity, data, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-}
-
 static void make_begin(void)
 {
     uint8_t text[26 + 16 + 32 + 16] = "cloister/v1 bundle-origin", signature[64];
@@ -103,8 +100,8 @@ static void make_begin(void)
     memcpy(text + 42, digest, 32);
     for (int i = 0; i < 8; i++)
         text[74 + i] = (uint8_t)((uint64_t)SIZE >> (8 * i));
-    crypto_sign_detached(signature, NULL, text, sizeof(text), secret);
-    base64(signature64, sizeof(signature64), signature, 64);
+    crypto_sign_detached(signature, NULL, text, sizeof(text), agent.secret);
+    session_agent_base64(signature64, sizeof(signature64), signature, 64);
     snprintf(begin, sizeof(begin),
              "{\"type\":\"bundle_begin\",\"ticket\":\"%s\",\"digest\":\"%s\",\"size\":%d,"
              "\"chunk_size\":262144,\"chunks\":%d,\"recipients\":[\"age1\"],\"consent_time_ms\":0,"
@@ -125,8 +122,8 @@ static void enroll(void)
     char token[64], fingerprint[PROOF_FINGERPRINT_TEXT];
     struct machine m = {.name = "fuzz"};
     memcpy(m.id, id, 32);
-    memcpy(m.public_key, public_key, 32);
-    proof_fingerprint(fingerprint, public_key);
+    memcpy(m.public_key, agent.public_key, 32);
+    proof_fingerprint(fingerprint, agent.public_key);
     require(machines_token(uploads.store, token, 0, 1000) == 0);
     require(machines_enroll(uploads.store, token, &m, 1) == 0);
     require(machines_approve(uploads.store, id, fingerprint, 1) == 0);
@@ -146,22 +143,23 @@ static void make_token(unsigned i)
              "\"decision\":\"not_run\",\"reason\":\"no_session\"}",
              machine_hex, sodium_bin2hex(token_hex, sizeof(token_hex), token_ids[i], 16));
     char *text = receipts[i];
-    base64(text, sizeof(receipts[i]), (const uint8_t *)header, strlen(header));
+    session_agent_base64(text, sizeof(receipts[i]), (const uint8_t *)header, strlen(header));
     strcat(text, ".");
     size_t used = strlen(text);
-    base64(text + used, sizeof(receipts[i]) - used, (const uint8_t *)payload, strlen(payload));
-    crypto_sign_detached(signature, NULL, (const uint8_t *)text, strlen(text), secret);
+    session_agent_base64(text + used, sizeof(receipts[i]) - used, (const uint8_t *)payload,
+                         strlen(payload));
+    crypto_sign_detached(signature, NULL, (const uint8_t *)text, strlen(text), agent.secret);
     strcat(text, ".");
     used = strlen(text);
-    base64(text + used, sizeof(receipts[i]) - used, signature, sizeof(signature));
+    session_agent_base64(text + used, sizeof(receipts[i]) - used, signature, sizeof(signature));
 }
 
 static void set_up(void)
 {
     static const uint8_t seed[32] = {7};
     require(sodium_init() >= 0);
-    crypto_sign_seed_keypair(public_key, secret, seed);
-    proof_machine_id(id, public_key);
+    crypto_sign_seed_keypair(agent.public_key, agent.secret, seed);
+    proof_machine_id(id, agent.public_key);
     for (uint32_t i = 0; i < CHUNKS; i++)
         crypto_hash_sha256(digests + i * 32, content + i * MESSAGE_CHUNK_BYTES,
                            bundle_file_chunk_length(SIZE, i));
@@ -186,26 +184,11 @@ static void set_up(void)
 
 static void authenticate(struct session *s, uint64_t now)
 {
-    uint8_t challenge[32], text[25 + 2 + 1 + 64] = "cloister/v1 console-auth", signature[64];
-    char key64[64], signature64[96], hex[65], message[1024];
-    json_t *o = json_loads(session_next(s), 0, NULL);
-    require(sodium_base642bin(challenge, 32, json_string_value(json_object_get(o, "challenge")), 43,
-                              NULL, NULL, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0);
-    json_decref(o);
-    text[25] = 1;
-    text[27] = HOST[0];
-    memcpy(text + 28, challenge, 32);
-    memcpy(text + 60, exporter, 32);
-    crypto_sign_detached(signature, NULL, text, sizeof(text), secret);
-    base64(key64, sizeof(key64), public_key, 32);
-    base64(signature64, sizeof(signature64), signature, 64);
-    int n = snprintf(message, sizeof(message),
-                     "{\"type\":\"authenticate\",\"protocol\":1,\"public_key\":\"%s\","
-                     "\"machine_id\":\"%s\",\"host\":\"" HOST "\",\"agent_version\":\"1\","
-                     "\"boot_id\":\"6b1c5c3e-6d8f-4a5e-9c39-0f5b8f6f2a11\",\"signature\":\"%s\","
-                     "\"features\":[\"commands\"]}",
-                     key64, sodium_bin2hex(hex, sizeof(hex), id, 32), signature64);
-    session_text(s, message, (size_t)n, now);
+    char message[1024];
+    size_t n =
+        session_agent_authenticate(message, sizeof(message), &agent, session_next(s), exporter);
+    require(n > 0);
+    session_text(s, message, n, now);
 }
 
 /* Sends a frame of `kind` for our ticket; the input says the index and where to flip a bit. */

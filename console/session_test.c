@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "session.h"
+#include "session_agent.h"
 
 #define T0 UINT64_C(1000000)
 
@@ -27,7 +28,8 @@ static struct upload_env uploads;
 static struct session_env env;
 static struct rate rate;
 static struct session *session;
-static uint8_t secret[64], public_key[32], exporter[32];
+static struct session_agent agent = {.host = "console.example.org"};
+static uint8_t exporter[32];
 static const char *const hosts[] = {"console.example.org"};
 
 static void ignore(void *context, const void *other, const uint8_t id[32])
@@ -53,7 +55,7 @@ static int set_up(void **state)
                                .heartbeat_ms = 45000,
                                .enroll_rate = &rate,
                                .authenticated = ignore};
-    crypto_sign_keypair(public_key, secret);
+    crypto_sign_keypair(agent.public_key, agent.secret);
     randombytes_buf(exporter, sizeof(exporter));
     int result = store_open(&uploads.store, folder, true);
     if (!result)
@@ -97,39 +99,16 @@ static json_t *take(uint64_t mono_ms)
     return o;
 }
 
-static void to_base64(char *out, size_t capacity, const uint8_t *data, size_t length)
-{
-    sodium_bin2base64(out, capacity, data, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-}
-
 static void authenticate(void)
 {
-    uint8_t challenge[32], id[32], signature[64];
-    uint8_t text[25 + 2 + 19 + 32 + 32] = "cloister/v1 console-auth";
-    char key64[64], signature64[96], hex[65], message[1024];
-    json_t *o = take(T0);
-    const char *word = json_string_value(json_object_get(o, "challenge"));
-    assert_int_equal(sodium_base642bin(challenge, 32, word, 43, NULL, NULL, NULL,
-                                       sodium_base64_VARIANT_URLSAFE_NO_PADDING),
-                     0);
-    json_decref(o);
-    text[25] = 19;
-    memcpy(text + 27, hosts[0], 19);
-    memcpy(text + 46, challenge, 32);
-    memcpy(text + 78, exporter, 32);
-    crypto_sign_detached(signature, NULL, text, sizeof(text), secret);
-    proof_machine_id(id, public_key);
-    to_base64(key64, sizeof(key64), public_key, 32);
-    to_base64(signature64, sizeof(signature64), signature, 64);
-    snprintf(
-        message, sizeof(message),
-        "{\"type\":\"authenticate\",\"protocol\":1,\"public_key\":\"%s\",\"machine_id\":\"%s\","
-        "\"host\":\"%s\",\"signature\":\"%s\",\"agent_version\":\"1\","
-        "\"boot_id\":\"6b1c5c3e-6d8f-4a5e-9c39-0f5b8f6f2a11\"}",
-        key64, sodium_bin2hex(hex, sizeof(hex), id, 32), hosts[0], signature64);
-    session_text(session, message, strlen(message), T0);
+    char message[1024];
+    size_t n = session_agent_authenticate(message, sizeof(message), &agent, session_next(session),
+                                          exporter);
+    assert_int_not_equal(n, 0);
+    session_sent(session, T0);
+    session_text(session, message, n, T0);
     assert_closing(0, "");
-    o = take(T0);
+    json_t *o = take(T0);
     assert_string_equal(json_string_value(json_object_get(o, "state")), "unenrolled");
     json_decref(o);
 }
