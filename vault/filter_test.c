@@ -4,8 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,9 +19,9 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "behind_filter.h"
 #include "key_files.h"
 #include "service.h"
-#include "vault_filter.h"
 
 #define NOW 1790000000000ULL
 
@@ -46,17 +43,6 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void install_filter(void)
-{
-    struct sock_fprog program = {
-        .len = vault_filter.instructions,
-        .filter = (struct sock_filter *)(uintptr_t)vault_filter.program,
-    };
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
-        _exit(99);
-}
-
 /* Runs `body` in a child behind the filter; returns its wait status. */
 static int behind_filter(void (*body)(struct key_store *store))
 {
@@ -67,7 +53,7 @@ static int behind_filter(void (*body)(struct key_store *store))
         if (key_store_new(&store) < 0)
             _exit(98);
         umask(077);
-        install_filter();
+        behind_filter_enter();
         body(store);
         _exit(0);
     }

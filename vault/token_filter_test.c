@@ -2,24 +2,20 @@
  * Tokens verified behind the vault's shipped seccomp program, where whatever libcrypto or jansson
  * would still have to open, load or ask for kills.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "behind_filter.h"
 #include "token.h"
 #include "token_sample.h"
-#include "vault_filter.h"
 
 #define TOKENS 8
 
@@ -72,17 +68,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static void install_filter(void)
-{
-    struct sock_fprog program = {
-        .len = vault_filter.instructions,
-        .filter = (struct sock_filter *)(uintptr_t)vault_filter.program,
-    };
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
-        _exit(99);
-}
-
 static void verify_all(void)
 {
     static struct token token;
@@ -93,7 +78,7 @@ static void verify_all(void)
     sample_table(&table, SAMPLE_KEYS);
     if (token_verifier_new(&verifier, &table))
         _exit(98);
-    install_filter();
+    behind_filter_enter();
     for (unsigned round = 0; round < 50; round++) {
         for (size_t i = 0; i < count; i++) {
             ipc_Decision decision =
