@@ -10,7 +10,7 @@ static bool show_signer(FILE *out, const struct jws *jws, const struct command_k
     const struct command_key *key = keys ? jwk_find(keys, jws->kid, strlen(jws->kid)) : NULL;
     bool holds = key && jws_holds(jws, key);
     fprintf(out, SHOW_LABEL "%s: %s\n", label, jws->kid,
-            !keys   ? "not checked (--keys gives the public keys)"
+            !keys   ? "not checked ('show --keys SET' does)"
             : !key  ? "NOT ONE OF THESE KEYS"
             : holds ? "the signature holds"
                     : "THE SIGNATURE DOES NOT HOLD");
