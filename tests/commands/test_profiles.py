@@ -10,7 +10,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from signed import BIN, Desk, Keys, make_user, unb64url, wait_for
+from signed import BIN, Agent, Desk, Keys, make_user, unb64url, wait_for
 
 USER = "cloister-demo"
 ADMIN = os.path.join(BIN, "../admin/cloister-command-admin")
@@ -143,6 +143,14 @@ class Profiles(unittest.TestCase):
             self.assertEqual((receipt["decision"], receipt["reason"]), ("not_run", "policy_digest"))
             _, receipt = run_script(at, script, env={"BASH_ENV": "/tmp/x"})
             self.assertEqual((receipt["decision"], receipt["reason"]), ("not_run", "policy_digest"))
+
+    def test_without_control_groups(self):
+        """Where nothing could be limited nothing is started, and it is said."""
+        agent = Agent({}, wrapper=["unshare", "--mount", "sh", "-c", 'umount -R /sys/fs/cgroup; exec "$@"', "sh"])
+        self.addCleanup(agent.remove)
+        agent.start(wait=False)
+        agent.wait_log("broker: its control group: there is none to limit it with")
+        self.assertEqual(set(agent.processes().values()), {"cloisterd"})
 
     def test_no_session(self):
         with Desk(Keys(ops={"profile": "user"}), config={"commands": {"profile": "user"}}) as at:
