@@ -171,6 +171,24 @@ class Desk:
         self.console.remove()
         self.keys.remove()
 
+    def left_behind(self):
+        """Processes of the account of diagnostic commands, but for those below another agent of this machine."""
+        left = subprocess.run(["ps", "-o", "pid=,stat=,args=", "-u", "cloister-cmd"], capture_output=True, text=True,
+                              check=False).stdout.splitlines()
+        return [line for line in left if " Z" not in line and not self.is_below_another(int(line.split()[0]))]
+
+    def is_below_another(self, pid):
+        while pid > 1:
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+                    name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+            except OSError:
+                return True  # it has ended
+            if name == "cloisterd" and pid != self.agent.process.pid:
+                return True
+            pid = int(rest.split()[1])
+        return False
+
     def __enter__(self):
         return self
 

@@ -103,8 +103,7 @@ class Commands(unittest.TestCase):
         self.run_script("#!/bin/sh\n(setsid sleep 600 &)\nsleep 600 &\nexit 0\n")
         wait_for("the runner to end", lambda: not any(
             name.startswith(("cloister-runner", "cloister-command")) for name in self.desk.agent.processes().values()))
-        left = subprocess.run(["pgrep", "-u", "cloister-cmd"], capture_output=True, text=True, check=False).stdout
-        self.assertEqual(left, "")
+        self.assertEqual(self.desk.left_behind(), [])
 
 
 if __name__ == "__main__":

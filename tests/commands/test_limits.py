@@ -1,6 +1,5 @@
 """Commands that do not want to end, or want too much: each ends at its limit, and nothing of it is left."""
 import os
-import subprocess
 import sys
 import unittest
 
@@ -33,9 +32,7 @@ class Limits(unittest.TestCase):
         desk = self.desk
         wait_for("the runner to end", lambda: not any(
             n.startswith(("cloister-runner", "cloister-command")) for n in desk.agent.processes().values()))
-        left = subprocess.run(["ps", "-o", "pid,stat,args", "-u", "cloister-cmd"], capture_output=True,
-                              text=True, check=False).stdout.splitlines()[1:]
-        self.assertEqual([line for line in left if " Z" not in line], [])
+        self.assertEqual(desk.left_behind(), [])
         wait_for("its control groups to go", lambda: not self.groups())
 
     def groups(self):
@@ -43,13 +40,29 @@ class Limits(unittest.TestCase):
         found = []
         for folder, names, _ in os.walk("/sys/fs/cgroup"):
             if f"cloister-{monitor}-" in folder:
-                found += [n for n in names if n.startswith(("runner-", "cmd-"))]
+                found += [os.path.join(folder, n) for n in names if n.startswith(("runner-", "cmd-"))]
                 names.clear()
         return found
 
-    def run_script(self, script, **members):
+    def limit(self, *files):
+        """What the first of these files of the command's control groups says, v2 or v1; None without."""
+        for group in self.groups():
+            for path in (os.path.join(group, name) for name in files):
+                if os.path.basename(group).startswith("cmd-") and os.path.exists(path):
+                    with open(path, encoding="ascii") as f:
+                        return int(f.read())
+        return None
+
+    def start_script(self, script, **members):
         desk = self.desk
         [identity] = desk.push(desk.keys.sign(desk.keys.command([desk.machine], script=script, **members)))
+        return identity
+
+    def run_script(self, script, **members):
+        return self.end(self.start_script(script, **members))
+
+    def end(self, identity):
+        desk = self.desk
         desk.wait_ended(identity, deadline=90)
         receipt = desk.receipt(identity)
         self.assertEqual(receipt["decision"], "run", receipt)
@@ -73,7 +86,11 @@ class Limits(unittest.TestCase):
         self.assertEqual(receipt["limit"], "time")
 
     def test_fork_bomb(self):
-        _, receipt = self.run_script(FORK_BOMB, time_ms=2000)
+        identity = self.start_script(FORK_BOMB, time_ms=3000)
+        most = wait_for("its control group", lambda: self.limit("pids.max"))
+        wait_for("it to be full", lambda: self.limit("pids.current") == most)
+        self.assertEqual((most, self.limit("memory.max", "memory.limit_in_bytes")), (64, 512 << 20))
+        _, receipt = self.end(identity)
         self.assertEqual(receipt["limit"], "time")
 
     def test_memory_hog(self):
