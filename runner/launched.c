@@ -25,6 +25,7 @@
 #include "launch.h"
 #include "monitor_protocol.h"
 #include "policy.h"
+#include "staged.h"
 
 #define DEADLINE_MS 20000
 #define RUNNER_UID  64210
@@ -93,12 +94,14 @@ static void send_launch_order(const struct launched_pair *pair, const struct pol
 {
     struct launch_order order = {.uid = uid, .gid = uid};
     const size_t size = sizeof order.paths[0];
+    char *program = order.paths[POLICY_BASE_PROGRAM];
     snprintf(order.kind, sizeof order.kind, "%s", policy->kind);
     assert_int_equal(namespaces_read(&order.monitors), 0);
     snprintf(order.root, sizeof order.root, "%s/root", pair->home);
     snprintf(order.paths[POLICY_BASE_CHANNEL], size, "%s/channel", pair->home);
-    snprintf(order.paths[POLICY_BASE_PROGRAM], size, "%s/%s", folder_of(pair, policy),
-             policy->program);
+    snprintf(program, size, "%s/%s", folder_of(pair, policy), policy->program);
+    if (policy->host_root) /* there the process's own account has to reach it */
+        snprintf(program, size, "%s", staged(program));
     assert_int_equal(send(link, &order, sizeof order, 0), sizeof order);
 }
 

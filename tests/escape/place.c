@@ -22,6 +22,7 @@
 
 #include "check.h"
 #include "hostile.h"
+#include "staged.h"
 
 static struct escape_target target;
 static char where[1024];
@@ -147,6 +148,14 @@ static void become_root(struct launch_order *order)
     order->uid = order->gid = 0;
 }
 
+/* In the host's root the process's own account has to reach the program. */
+static const char *stage_program(const char *folder, const struct policy *policy)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", folder, policy->program);
+    return staged(path);
+}
+
 struct start place_start(const char *kind, const char *const *words)
 {
     static char folder[256];
@@ -156,6 +165,8 @@ struct start place_start(const char *kind, const char *const *words)
         if (strcmp(cloister_policies[i]->kind, kind) == 0)
             start.policy = cloister_policies[i];
     CHECK(start.policy != NULL);
+    if (start.policy->host_root)
+        start.program = stage_program(folder, start.policy);
     for (size_t i = 0; i < 4 && words[i] != NULL; i++)
         start.words[i] = words[i];
     if (start.policy->identity == POLICY_SESSION)

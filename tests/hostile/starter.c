@@ -164,6 +164,8 @@ static void send_order(int link, const struct start *start)
     snprintf(order.paths[POLICY_BASE_RUNTIME], sizeof(order.paths[0]), "%s", paths[RUNTIME]);
     snprintf(order.paths[POLICY_BASE_PROGRAM], sizeof(order.paths[0]), "%s/%s", start->folder,
              start->policy->program);
+    if (start->program != NULL)
+        snprintf(order.paths[POLICY_BASE_PROGRAM], sizeof(order.paths[0]), "%s", start->program);
     if (start->change != NULL)
         start->change(&order);
     CHECK(send(link, &order, sizeof(order) - start->cut, MSG_NOSIGNAL) > 0);

@@ -18,7 +18,8 @@
 
 struct start {
     const struct policy *policy;
-    const char *folder; /* holds cloister-launch and the program */
+    const char *folder;  /* holds cloister-launch and the program */
+    const char *program; /* where the program is, if not there; else NULL */
     /* What the worker reads from its life pipe (test_words.h), since it has no arguments. NULL at
      * the end. */
     const char *words[6];
