@@ -48,6 +48,7 @@ struct job {
     struct worker *worker;
     uint32_t number;     /* the vault's, of the command */
     struct grant *grant; /* secret_alloc; NULL when the order is accepted */
+    uint8_t *report_key; /* secret_alloc, REPORT_KEY_SIZE; derived when it is (order/report.h) */
     int link;            /* to the command's process; -1 when it has ended */
     struct pipes pipes;
 

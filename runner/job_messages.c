@@ -5,6 +5,7 @@
 
 #include "job.h"
 #include "log.h"
+#include "report.h"
 
 #define BUSY_MS 100
 
@@ -55,6 +56,7 @@ void job_finish(struct job *job)
     };
     fill_result(&finished.out, &job->streams.stream[STREAM_OUT]);
     fill_result(&finished.err, &job->streams.stream[STREAM_ERR]);
+    report_seal(&finished, job->report_key);
     job->phase = JOB_RECORDING;
     job->finish = worker_request(job->worker, IPC_COMMAND_FINISHED, &finished, NULL, 0);
     log_end(job);
@@ -92,6 +94,7 @@ static void take_order(struct job *job, struct message *message)
     worker_decode(job->worker, message, &body);
     enum order_outcome outcome = order_accept(&job->order, message->envelope.blob,
                                               message->envelope.blob_length, body.tag, job->grant);
+    report_key(job->report_key, job->grant->key, body.tag);
     job->grant = secret_free(job->grant);
     if (outcome != ORDER_OK)
         worker_fail(WORKER_EXIT_PROTOCOL, "the order is %s; it is not carried out",

@@ -14,6 +14,7 @@
 #include "grant_take.h"
 #include "job.h"
 #include "log.h"
+#include "report.h"
 #include "runner_filter.h"
 
 /* The policy's descriptors. */
@@ -43,6 +44,9 @@ int main(void)
     if (sodium_init() < 0)
         worker_fail(WORKER_EXIT_FAILED, "libsodium does not start");
     job.grant = take_grant();
+    job.report_key = secret_alloc(REPORT_KEY_SIZE);
+    if (!job.report_key)
+        worker_fail(WORKER_EXIT_FAILED, "no memory for a key: %s", strerror(errno));
     job.link = COMMAND_FD;
     int error = pipes_open(&job.pipes);
     if (error)

@@ -43,7 +43,8 @@ struct command_under_way {
     uint32_t number;
     uint8_t token[ORDER_TOKEN_SIZE];
     bool started;
-    uint64_t deadline_ms; /* monotonic: no runner has that long */
+    uint8_t order_tag[ORDER_TAG_SIZE]; /* of what was handed out, if started */
+    uint64_t deadline_ms;              /* monotonic: no runner has that long */
 };
 
 struct command_service {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "report.h"
 #include "words.h"
 
 static struct token tokens[2];
@@ -109,7 +110,18 @@ const struct service_refusal *desk_fetch(struct desk *desk, uint32_t number)
 {
     ipc_CommandFetch request = {.number = number, .slot = 3, .generation = 9};
     ipc_CommandOrder reply;
-    return command_fetch(&desk->commands, &request, desk->now, &reply);
+    const struct service_refusal *refusal =
+        command_fetch(&desk->commands, &request, desk->now, &reply);
+    if (!refusal)
+        memcpy(desk->order_tag, reply.tag, sizeof desk->order_tag);
+    return refusal;
+}
+
+void desk_seal(const struct desk *desk, ipc_CommandFinished *report)
+{
+    uint8_t key[REPORT_KEY_SIZE];
+    report_key(key, desk_grant.key, desk->order_tag);
+    report_seal(report, key);
 }
 
 const struct service_refusal *desk_finish(struct desk *desk, uint32_t number, uint32_t code)
@@ -120,6 +132,7 @@ const struct service_refusal *desk_finish(struct desk *desk, uint32_t number, ui
                                    .started_ms = desk->now.unix_ms,
                                    .ended_ms = desk->now.unix_ms + 1};
     ipc_CommandRecorded reply;
+    desk_seal(desk, &request);
     return command_finished(&desk->commands, &request, desk->now, &reply);
 }
 

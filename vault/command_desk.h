@@ -24,8 +24,9 @@ struct desk {
     uint64_t seq;  /* of the last sample */
     size_t length; /* of the token offered last */
     char token[TOKEN_BYTES_MAX + 1];
-    ipc_TokenDecision said;  /* the last answer to an offer */
-    ipc_RunnerWanted wanted; /* by the last command that was accepted */
+    ipc_TokenDecision said;            /* the last answer to an offer */
+    ipc_RunnerWanted wanted;           /* by the last command that was accepted */
+    uint8_t order_tag[ORDER_TAG_SIZE]; /* of the last order that was fetched */
 };
 
 /* The grant that every desk's vault has. */
@@ -53,6 +54,8 @@ ipc_Decision desk_revoke(struct desk *desk, uint32_t uid, enum sample_key key, c
 
 /* What a runner asks, and says when the command exited with `code`. */
 const struct service_refusal *desk_fetch(struct desk *desk, uint32_t number);
+/* Makes a report the word of the runner that has the order. */
+void desk_seal(const struct desk *desk, ipc_CommandFinished *report);
 const struct service_refusal *desk_finish(struct desk *desk, uint32_t number, uint32_t code);
 
 /* The three above. */

@@ -17,6 +17,7 @@
 #include "command_sample.h"
 #include "launched.h"
 #include "order.h"
+#include "report.h"
 
 #define UPLINK_UID 64300
 #define ROOT_UID   0
@@ -99,10 +100,14 @@ static void offer_new(void)
     assert_int_equal(vault.blob_length, 0);
 }
 
+static uint8_t report_key_of[REPORT_KEY_SIZE]; /* the last order that was fetched */
+
 static uint16_t fetch(ipc_CommandOrder *order, ipc_Refused *refused)
 {
     ipc_CommandFetch request = {.number = vault.runner.number, .slot = 4, .generation = 2};
-    return launched_ask(&vault, IPC_COMMAND_FETCH, 64400, &request, order, refused);
+    uint16_t type = launched_ask(&vault, IPC_COMMAND_FETCH, 64400, &request, order, refused);
+    report_key(report_key_of, vault.order_key, order->tag);
+    return type;
 }
 
 static uint16_t finish(ipc_Refused *refused)
@@ -115,6 +120,7 @@ static uint16_t finish(ipc_Refused *refused)
                                    .started_ms = 1790000000000,
                                    .ended_ms = 1790000000001};
     ipc_CommandRecorded reply;
+    report_seal(&request, report_key_of);
     return launched_ask(&vault, IPC_COMMAND_FINISHED, 64400, &request, &reply, refused);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "report.h"
 #include "words.h"
 
 /*
@@ -236,6 +237,7 @@ const struct service_refusal *command_fetch(struct command_service *service,
                               "the replay store cannot be written");
     }
     current->started = true;
+    memcpy(current->order_tag, out->tag, sizeof current->order_tag);
     current->deadline_ms = now.mono_ms + service->accepted->time_ms + FINISH_WITHIN_MS;
     return NULL;
 }
@@ -249,6 +251,17 @@ static void take_stream(struct receipt_stream *out, bool given, const ipc_Stream
     out->bytes = given ? from->bytes : 0;
     out->dropped = given ? from->dropped : 0;
     memcpy(out->sha256, given ? from->sha256 : of_nothing, sizeof out->sha256);
+}
+
+/* Whether the runner that had the order says so, and not the broker in its name. */
+static bool is_the_runners(const struct command_service *service,
+                           const ipc_CommandFinished *request)
+{
+    uint8_t key[REPORT_KEY_SIZE];
+    report_key(key, service->setup.grant->key, service->current.order_tag);
+    bool holds = report_holds(request, key);
+    sodium_memzero(key, sizeof key);
+    return holds;
 }
 
 const struct service_refusal *command_finished(struct command_service *service,
@@ -266,6 +279,9 @@ const struct service_refusal *command_finished(struct command_service *service,
     if (current->number == 0 || request->number != current->number || !current->started)
         return service_refuse(&service->refusal, ipc_NO_SUCH,
                               "no command of that number was started");
+    if (!is_the_runners(service, request))
+        return service_refuse(&service->refusal, ipc_NOT_ALLOWED,
+                              "that is not the word of the command's runner");
     memcpy(receipt.token, current->token, sizeof receipt.token);
     take_stream(&receipt.out, request->has_out, &request->out);
     take_stream(&receipt.err, request->has_err, &request->err);

@@ -126,6 +126,7 @@ static void results_are_such_as_can_be(void **state)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         wrong[i].number = desk->wanted.number;
+        desk_seal(desk, &wrong[i]);
         const struct service_refusal *refusal =
             command_finished(&desk->commands, &wrong[i], desk->now, &reply);
         assert_non_null(refusal);
@@ -133,8 +134,31 @@ static void results_are_such_as_can_be(void **state)
         assert_int_equal(desk_query(desk), ipc_COMMAND_STARTED);
     }
     ipc_CommandFinished lost = {.number = desk->wanted.number, .end = ipc_END_LOST};
+    desk_seal(desk, &lost);
     assert_null(command_finished(&desk->commands, &lost, desk->now, &reply));
     desk_assert_receipt(desk, "unknown", "runner_died");
+}
+
+/* A broker that was taken over says how a command ended, in its runner's name. */
+static void only_its_runner_ends_it(void **state)
+{
+    struct desk *desk = *state;
+    ipc_CommandRecorded reply;
+    desk_accept(desk);
+    assert_null(desk_fetch(desk, desk->wanted.number));
+    ipc_CommandFinished report = {.number = desk->wanted.number, .end = ipc_END_EXITED, .code = 1};
+    for (int i = 0; i < 2; i++) {
+        const struct service_refusal *refusal =
+            command_finished(&desk->commands, &report, desk->now, &reply);
+        assert_non_null(refusal);
+        assert_int_equal(refusal->reason, ipc_NOT_ALLOWED);
+        assert_int_equal(desk_query(desk), ipc_COMMAND_STARTED);
+        desk_seal(desk, &report); /* and then its exit status is made another one */
+        report.code = 0;
+    }
+    desk_seal(desk, &report);
+    assert_null(command_finished(&desk->commands, &report, desk->now, &reply));
+    desk_assert_receipt(desk, "run", "");
 }
 
 /* ---------------------------------------------------------------- refusals, in their order */
@@ -364,6 +388,7 @@ int main(void)
         test(one_at_a_time),
         test(what_never_ran_says_why),
         test(results_are_such_as_can_be),
+        test(only_its_runner_ends_it),
         test(refusals_have_their_reasons),
         test(the_borders_of_its_validity),
         test(replays_and_sequence),
