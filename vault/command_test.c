@@ -32,6 +32,7 @@ static void a_command_comes_all_the_way(void **state)
     assert_int_equal(desk_query(desk), ipc_COMMAND_ACCEPTED);
     request.number = desk->wanted.number;
     assert_null(command_fetch(&desk->commands, &request, desk->now, &reply));
+    memcpy(desk->order_tag, reply.tag, sizeof desk->order_tag);
     memcpy(grant.key, desk_grant.key, sizeof grant.key);
     memcpy(grant.digest, desk->wanted.digest, sizeof grant.digest);
     assert_int_equal(
