@@ -191,26 +191,39 @@ def tamper(path):
 
 
 def push(console, machine, path, *options):
-    """Queues a token; returns what became of it."""
-    queued = console.json("push", path, "--machine", machine, *options)
-    identity = (queued[0] if isinstance(queued, list) else queued)["token"]
+    """Queues a token; returns its id."""
+    return console.json("push", path, "--machine", machine, *options)[0]["token"]
 
+
+def outcome(console, identity):
+    """What became of the command that was pushed last under that id."""
     def ended():
         row = [r for r in console.json("commands") if r["token"] == identity][-1]
         return row if row["state"] in ("done", "refused") else None
     return wait_for("the command to end", ended)
 
 
+def show_processes(agent):
+    """The tree of them, folders left out."""
+    tree = subprocess.run(["ps", "-o", "user:18,pid,ppid,nlwp,args", "--forest", "-p",
+                           ",".join(map(str, agent.processes()))], capture_output=True, text=True, check=True)
+    show(tree.stdout.replace(agent.bin + "/", "").replace(agent.folder + "/", ""))
+
+
 def run_commands(agent, console, machine, signer):
     """A command that runs, and three that do not."""
     good = signer.sign(machine, "/bin/sh", "-c", "id; grep PRETTY_NAME /etc/os-release; ls /home /root 2>&1; "
-                       "cat /proc/net/dev | wc -l; exit 0")
-    row = push(console, machine, good)
+                       "grep -c : /proc/net/dev; sleep 1")
+    identity = push(console, machine, good)
+    say("a signed command is pushed; while it runs:")
+    wait_for("the command to run", lambda: "cloister-command" in agent.processes().values())
+    show_processes(agent)
+    row = outcome(console, identity)
     if row["state"] != "done" or row["receipt"]["decision"] != "run":
         raise Failure(f"the signed command did not run: {row}")
     output = subprocess.run([console.program, "outputs", row["token"], "--stdout", "--raw", "--state", console.state],
                             capture_output=True, check=True).stdout
-    say(f"a signed command ran in its box: exit {row['receipt']['exit']}, and the console has what it wrote:")
+    say(f"it ran in its box: exit {row['receipt']['exit']}, and the console has what it wrote:")
     show(output.decode())
     if hashlib.sha256(output).hexdigest() != row["receipt"]["stdout"]["sha256"]:
         raise Failure("the output is not what the receipt says")
@@ -221,7 +234,7 @@ def run_commands(agent, console, machine, signer):
     signer.run("verify-receipt", receipt, "--public-key", key)
     say("its receipt, signed by the machine, holds: cloister-sign verify-receipt")
     past = int(time.time()) - 7200
-    refused = [push(console, machine, *case)["reason"] for case in (
+    refused = [outcome(console, push(console, machine, *case))["reason"] for case in (
         (tamper(signer.sign(machine, "/bin/true")),),
         (good, "--again"),
         (signer.sign(machine, "/bin/true", not_before=f"@{past}", expires=f"@{past + 3600}"),))]
@@ -290,9 +303,6 @@ def run(out, cleanup):
         command = run_commands(agent, console, machine, signer)
         rows = worker_rows(agent)
         show_isolation(rows)
-        show(subprocess.run(["ps", "-o", "user:18,pid,ppid,nlwp,args", "--forest", "-p",
-                             ",".join(map(str, agent.processes()))],
-                            capture_output=True, text=True, check=True).stdout)
     except Exception:
         show(agent.log())
         raise
