@@ -83,6 +83,7 @@ class Accepted(Tokens):
         self.assertEqual(line["digest"], command_hash(b"".join(a.encode() + b"\0" for a in argv), (),
                                                       line["env"], bytes(range(256))))
         self.assertTrue(line["summary"].startswith("'/bin/\\xc3\\xa9ch\\xc3\\xb6' '' 'a b' '\\xc3\\x9f"))
+        self.assertTrue(line["summary"].endswith(" +env +stdin"), line["summary"])
         self.assertLessEqual(len(line["summary"]), 95)
 
     def test_scripts(self):

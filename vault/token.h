@@ -67,7 +67,8 @@ struct token {
     const uint8_t *input; /* standard input; NULL if empty */
     size_t input_length;
     uint64_t time_ms, output_bytes;
-    char summary[TOKEN_SUMMARY_SIZE]; /* what would be run, one line of printable ASCII */
+    char summary[TOKEN_SUMMARY_SIZE]; /* what would be run, one line of printable ASCII; "+env" and
+                                         "+stdin" behind it where there is any */
 
     uint32_t revoked_count;
     char revoked_kids[TOKEN_REVOKED_MAX][COMMAND_KID_MAX + 1]; /* all that it names */

@@ -3,7 +3,8 @@
 #include <sodium.h>
 #include <string.h>
 
-#define CUT "..."
+#define CUT       "..."
+#define REST_BOTH " +env +stdin"
 
 struct line {
     char *text;
@@ -70,12 +71,27 @@ static void put_script(struct line *line, const struct token *token)
     put_text(line, hex);
 }
 
+/* What else decides what it does; the room for these words is always kept. */
+static void put_rest(struct line *line, const struct token *token)
+{
+    const char *rest = token->envc && token->input_length ? REST_BOTH
+                       : token->envc                      ? " +env"
+                       : token->input_length              ? " +stdin"
+                                                          : "";
+    if (line->cut) {
+        memcpy(line->text + line->used, CUT, sizeof CUT - 1);
+        line->used += sizeof CUT - 1;
+    }
+    memcpy(line->text + line->used, rest, strlen(rest) + 1);
+}
+
 void token_summarise(struct token *token)
 {
-    struct line line = {.text = token->summary, .capacity = sizeof token->summary - sizeof CUT};
+    struct line line = {.text = token->summary,
+                        .capacity = sizeof token->summary - sizeof CUT - sizeof REST_BOTH};
     if (token->script)
         put_script(&line, token);
     for (uint32_t i = 0; i < token->argc && !line.cut; i++)
         put_text(&line, token->argv[i]);
-    memcpy(line.text + line.used, line.cut ? CUT : "", line.cut ? sizeof CUT : 1);
+    put_rest(&line, token);
 }
