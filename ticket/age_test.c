@@ -355,16 +355,8 @@ static void as_many_recipients_as_allowed(void **state)
 
 static int enter(void **state)
 {
-    (void)state;
     assert_true(sodium_init() >= 0);
-    peer_enter();
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
+    peer_enter(state);
     return 0;
 }
 
@@ -382,5 +374,5 @@ int main(void)
         cmocka_unit_test(refuses_bad_recipients),
         cmocka_unit_test(as_many_recipients_as_allowed),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, enter, peer_leave);
 }

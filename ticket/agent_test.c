@@ -282,21 +282,13 @@ static void each_in_its_own_process(void **state)
 
 static int enter(void **state)
 {
-    (void)state;
     assert_true(sodium_init() >= 0);
-    peer_enter();
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
+    peer_enter(state);
     return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest all[] = {cmocka_unit_test(each_in_its_own_process)};
-    return cmocka_run_group_tests(all, enter, leave);
+    return cmocka_run_group_tests(all, enter, peer_leave);
 }

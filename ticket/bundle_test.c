@@ -192,22 +192,14 @@ static void bad_names_are_refused(void **state)
 
 static int enter(void **state)
 {
-    (void)state;
     assert_true(sodium_init() >= 0);
-    peer_enter();
+    peer_enter(state);
     peer_run("age-keygen -o key 2>/dev/null");
     struct peer_bytes key = peer_read("key");
     char *text = memmem(key.data, key.length, "age1", 4);
     *strchr(text, '\n') = '\0';
     assert_int_equal(age_recipient_parse(&recipient, text), 0);
     peer_bytes_free(&key);
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
     return 0;
 }
 
@@ -222,5 +214,5 @@ int main(void)
         cmocka_unit_test(the_limit_holds),
         cmocka_unit_test(bad_names_are_refused),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, enter, peer_leave);
 }

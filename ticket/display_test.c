@@ -128,20 +128,6 @@ static void a_server_of_another_user_is_not_used(void **state)
     assert_int_equal(display_dial(&display, ".", &fd), DISPLAY_NOT_OURS);
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    peer_enter();
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,5 +136,5 @@ int main(void)
         cmocka_unit_test(what_is_no_cookie_file_is_none),
         cmocka_unit_test(a_server_of_another_user_is_not_used),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, peer_enter, peer_leave);
 }

@@ -237,20 +237,6 @@ static void pool_can_be_dropped_at_work(void **state)
     }
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    peer_enter();
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,5 +250,5 @@ int main(void)
         cmocka_unit_test(pool_encodes_everything_once),
         cmocka_unit_test(pool_can_be_dropped_at_work),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, peer_enter, peer_leave);
 }

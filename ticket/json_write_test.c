@@ -71,20 +71,6 @@ static void any_bytes_become_valid_utf8(void **state)
     locked_bytes_clear(&text);
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    peer_enter();
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,5 +78,5 @@ int main(void)
         cmocka_unit_test(escapes_text),
         cmocka_unit_test(any_bytes_become_valid_utf8),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, peer_enter, peer_leave);
 }

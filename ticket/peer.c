@@ -12,16 +12,20 @@
 
 static char folder[] = "/tmp/cloister-ticket-test-XXXXXX";
 
-void peer_enter(void)
+int peer_enter(void **state)
 {
+    (void)state;
     assert_non_null(mkdtemp(folder));
     assert_int_equal(chdir(folder), 0);
+    return 0;
 }
 
-void peer_leave(void)
+int peer_leave(void **state)
 {
+    (void)state;
     assert_int_equal(chdir("/"), 0);
     peer_run("rm -rf %s", folder);
+    return 0;
 }
 
 void peer_write(const char *name, const void *bytes, size_t length)

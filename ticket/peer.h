@@ -15,11 +15,12 @@ struct peer_bytes {
     size_t length;
 };
 
-/* Makes the folder that the names below are relative to; the current folder becomes it. */
-void peer_enter(void);
+/* cmocka's set-up of a group: makes the folder that the names below are relative to; the current
+ * folder becomes it. */
+int peer_enter(void **state);
 
-/* Removes it with all that is in it. */
-void peer_leave(void);
+/* And its end: removes it with all that is in it. */
+int peer_leave(void **state);
 
 void peer_write(const char *name, const void *bytes, size_t length);
 struct peer_bytes peer_read(const char *name);

@@ -531,18 +531,10 @@ static void every_thread_is_locked(void **state)
 
 static int enter(void **state)
 {
-    (void)state;
-    peer_enter();
+    peer_enter(state);
     peer_write("identity", IDENTITY, strlen(IDENTITY));
     peer_write("ids", ids, strlen(ids));
     peer_run("chmod +x ids");
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    peer_leave();
     return 0;
 }
 
@@ -567,5 +559,5 @@ int main(void)
         cmocka_unit_test(beforehand_consent_is_shown),
         cmocka_unit_test(every_thread_is_locked),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, enter, peer_leave);
 }

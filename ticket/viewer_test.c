@@ -188,19 +188,16 @@ static void preview_fits_its_cells(void **state)
 
 static int enter(void **state)
 {
-    (void)state;
-    peer_enter();
+    peer_enter(state);
     server = peer_display();
     return 0;
 }
 
 static int leave(void **state)
 {
-    (void)state;
     kill(server, SIGTERM);
     waitpid(server, NULL, 0);
-    peer_leave();
-    return 0;
+    return peer_leave(state);
 }
 
 int main(void)
