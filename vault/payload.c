@@ -65,15 +65,15 @@ static bool read_argv(struct payload *p)
 
 static bool read_script(struct payload *p)
 {
-    uint8_t digest[crypto_hash_sha256_BYTES], said[crypto_hash_sha256_BYTES];
+    uint8_t said[crypto_hash_sha256_BYTES];
     struct token *out = p->out;
     if (!payload_bytes(p, "script", &out->script, &out->script_length) ||
         !payload_hex(p, "script_sha256", said, sizeof said))
         return false;
     if (!order_names_interpreter(out->script, out->script_length))
         return false;
-    crypto_hash_sha256(digest, out->script, out->script_length);
-    return memcmp(digest, said, sizeof digest) == 0 &&
+    crypto_hash_sha256(out->script_digest, out->script, out->script_length);
+    return memcmp(out->script_digest, said, sizeof said) == 0 &&
            (!payload_has(p, "args") ||
             payload_texts(p, "args", out->argv, &out->argc, 0, ORDER_TEXTS_MAX));
 }

@@ -64,7 +64,8 @@ struct token {
     const char *env[TOKEN_ENV_MAX]; /* "NAME=value" */
     const uint8_t *script;          /* NULL: it is an argv command */
     size_t script_length;
-    const uint8_t *input; /* standard input; NULL if empty */
+    uint8_t script_digest[32]; /* its SHA-256; zero without one */
+    const uint8_t *input;      /* standard input; NULL if empty */
     size_t input_length;
     uint64_t time_ms, output_bytes;
     char summary[TOKEN_SUMMARY_SIZE]; /* what would be run, one line of printable ASCII; "+env" and

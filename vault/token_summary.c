@@ -6,6 +6,8 @@
 #define CUT       "..."
 #define REST_BOTH " +env +stdin"
 
+#define SCRIPT_BYTES 6 /* of a script's digest */
+
 struct line {
     char *text;
     size_t used, capacity; /* without the cut and its NUL */
@@ -62,11 +64,8 @@ static void put_text(struct line *line, const char *text)
 
 static void put_script(struct line *line, const struct token *token)
 {
-    uint8_t digest[crypto_hash_sha256_BYTES];
-    char hex[2 * sizeof digest + 1];
-    crypto_hash_sha256(digest, token->script, token->script_length);
-    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
-    hex[12] = 0;
+    char hex[2 * SCRIPT_BYTES + 1];
+    sodium_bin2hex(hex, sizeof hex, token->script_digest, SCRIPT_BYTES);
     put_text(line, "script");
     put_text(line, hex);
 }

@@ -6,9 +6,10 @@
 
 /*
  * Fills `summary` of a command: its texts with a blank between them, or "script", the first 12
- * digits of its SHA-256, and its arguments. Printable ASCII: what else there is in a text, blanks,
- * quotes and backslashes included, is \xHH; an empty text is ''. Where it is too long it ends in
- * "...". Pure.
+ * digits of its SHA-256, and its arguments. Printable ASCII: a text with anything but plain
+ * characters, or none, stands in single quotes, and what is neither plain nor a blank is \xHH
+ * there. Where it is too long it ends in "...". Behind it "+env" and "+stdin", where there is any.
+ * Pure.
  */
 void token_summarise(struct token *token);
 
