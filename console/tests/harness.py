@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from peer import Agent, Key
+from peer import Agent
 
 PROGRAM = os.environ["CLOISTER_CONSOLE"]
 

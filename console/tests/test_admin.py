@@ -11,8 +11,8 @@ import unittest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from harness import PROGRAM, Console, ConsoleTest, wait_for
-from peer import Bundle, Key
+from harness import PROGRAM, Console, ConsoleTest
+from peer import Bundle
 
 COMMANDS = ("serve", "ca", "token", "machines", "approve", "revoke", "tickets", "ticket", "push",
             "commands", "outputs", "receipts", "forget")

@@ -4,7 +4,6 @@ import json
 import os
 import select
 import socket
-import ssl
 import struct
 import subprocess
 import time

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 from harness import ConsoleTest, PROGRAM, wait_for

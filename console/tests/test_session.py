@@ -8,8 +8,8 @@ import unittest
 
 from websockets.exceptions import InvalidStatus, InvalidHandshake
 
-from harness import Console, ConsoleTest, wait_for
-from peer import Agent, Closed, Key, b64
+from harness import ConsoleTest, wait_for
+from peer import Closed, Key, b64
 
 
 class Authentication(ConsoleTest):

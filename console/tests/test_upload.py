@@ -10,8 +10,8 @@ import tempfile
 import time
 import unittest
 
-from harness import Console, ConsoleTest, wait_for
-from peer import CHUNK, Bundle, Closed, Key, b64, sha256
+from harness import ConsoleTest, wait_for
+from peer import CHUNK, Bundle, Closed, Key, b64
 
 
 def stored(console, number):
@@ -396,7 +396,7 @@ class Interrupted(ConsoleTest):
 
     def test_a_torn_write_is_sent_again(self):
         """After a loss of power: the last chunks are garbage, longer than they should be."""
-        acknowledged = self.send_some(self.agent, 6)
+        self.send_some(self.agent, 6)
         self.console.stop(signal.SIGKILL)
         path = f"{self.console.state}/incoming/{self.row_number()}.part"
         with open(path, "r+b") as f:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 
 from agent import Failure, make_user, wait_for
 

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from agent import Agent, Failure, make_user, wait_for
+from agent import Agent, make_user, wait_for
 
 WORKERS = ["vault"]  # those that need neither a screen nor a network
 

@@ -134,7 +134,7 @@ class Desk:
 
     def wait_ended(self, *ids, deadline=60):
         """Waits until each has an outcome; returns the rows in that order."""
-        ended = ("done", "refused", "taken")
+        ended = ("done", "refused")
 
         def all_ended():
             rows = self.commands()

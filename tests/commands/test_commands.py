@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from signed import BIN, SIGN, Desk, Keys, wait_for
+from signed import SIGN, Desk, Keys, wait_for
 
 
 class Commands(unittest.TestCase):
